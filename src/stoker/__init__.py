@@ -1,0 +1,1 @@
+"""stoker: background jobs for Python."""

@@ -1,0 +1,57 @@
+"""What a store can do beyond the eleven verbs that every store has."""
+
+from __future__ import annotations
+
+from enum import Flag, auto
+
+
+class Capability(Flag):
+    """Each flag stands for verbs (first block) or for a meaning (second block); its absence is refused aloud."""
+
+    FIND = auto()
+    """`find`: look up and list jobs."""
+    CANCEL = auto()
+    """`cancel`: end waiting jobs."""
+    RETRY = auto()
+    """`retry`: make ended or waiting jobs available again."""
+    DELETE = auto()
+    """`delete`: remove jobs that do not run."""
+    PAUSE = auto()
+    """`pause`, `paused`: stop and resume queues and names."""
+    PRESENCE = auto()
+    """`beat`, `workers`: workers are known to each other."""
+    RESULTS = auto()
+    """`result`: endings and results can be asked for by id."""
+    EDIT = auto()
+    """`edit`, `move`: change waiting jobs."""
+    RESTORE = auto()
+    """`restore`: import jobs with their states."""
+    NOTE = auto()
+    """`note`: progress and checkpoints of running jobs."""
+    LIMITS = auto()
+    """`admit`: concurrency limits and rates across workers."""
+    TICK = auto()
+    """`tick`, `entries`: periodic entries, each tick enqueued at most once."""
+    BATCH = auto()
+    """`advance`: batches and workflows."""
+
+    SCHEDULE = auto()
+    """Jobs can be due later."""
+    PRIORITY = auto()
+    """Higher priority runs first."""
+    UNIQUE = auto()
+    """Unique keys."""
+    TRANSACTIONS = auto()
+    """`on=` joins the caller's transaction."""
+    LEASE = auto()
+    """A silent worker loses its jobs without an operator."""
+    CANCEL_RUNNING = auto()
+    """A running job can be asked to stop."""
+    NOTIFY = auto()
+    """An enqueue in another process wakes waiting workers without polling the queue."""
+    FENCED = auto()
+    """A late settle is refused by token."""
+    SELECTIVE = auto()
+    """Claims are by name; unknown names wait untouched."""
+    ATOMIC = auto()
+    """An ending and what follows from it are one unit."""

@@ -1,0 +1,59 @@
+"""A store verb as a value: what to send, and how to read the answer. A driver runs it, sync or async.
+
+Rules (contract §7): no step depends on a reply of an earlier one; all steps are one unit; ``read`` never raises for
+one bad row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+Value: TypeAlias = int | float | str | bytes | None
+Row: TypeAlias = Sequence[Any]
+Replies: TypeAlias = Sequence[Sequence[Row]]
+"""For each step its rows; a step that returns nothing has none."""
+
+
+class Retry(Enum):
+    """What a driver may do when it does not know whether the store acted."""
+
+    SAFE = "safe"
+    """Idempotent as written: send again."""
+    KEYED = "keyed"
+    """Carries a call id or a token by which the store recognises the repeat: send again."""
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """One statement with ``:name`` placeholders; with ``many``, run once for each of a sequence of parameters."""
+
+    text: str
+    params: Mapping[str, Value] | Sequence[Mapping[str, Value]]
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A step of the memory store: a function of its state, run under its lock."""
+
+    change: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[T_co]):
+    """One exchange with a store: ``steps`` run as one unit, ``read`` makes the answer of the replies."""
+
+    name: str
+    steps: tuple[Sql, ...] | tuple[Apply]
+    read: Callable[[Any], T_co]
+    retry: Retry = Retry.SAFE
+    joins: bool = False
+    """May run on a caller's connection, inside the caller's transaction."""
+    writes: bool = True

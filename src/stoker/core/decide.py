@@ -1,0 +1,138 @@
+"""The only author of a state change out of ``running``: what an attempt's outcome means for its job."""
+
+from __future__ import annotations
+
+import traceback
+from typing import assert_never
+
+import msgspec
+
+from stoker.core.backoff import Backoff, sidekiq, wait_after
+from stoker.core.job import AttemptFailure, Claim, Due, State
+from stoker.core.outcome import (
+    CancelledByHandler,
+    DiscardedByHandler,
+    Failed,
+    GivenBack,
+    Outcome,
+    Snoozed,
+    Succeeded,
+    Unreadable,
+)
+from stoker.core.settlement import Settlement
+
+MESSAGE_LIMIT = 2_000
+TRACE_LIMIT = 16_000
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What a job's definition says about failing."""
+
+    backoff: Backoff = sidekiq
+    retry_on: tuple[type[BaseException], ...] | None = None
+    """Only these are retried; None means all."""
+    discard_on: tuple[type[BaseException], ...] = ()
+    max_snoozes: int = 1000
+
+
+def decide(claim: Claim, outcome: Outcome, policy: Policy, *, chance: float = 0.0, worker: str = "") -> Settlement:
+    """Give the settlement of an attempt; ``chance`` in [0, 1) spreads the retries of jobs that failed together."""
+    match outcome:
+        case Succeeded():
+            return Settlement(
+                claim.id,
+                claim.token,
+                State.COMPLETED,
+                keep=claim.keep,
+                result=outcome.result,
+                duration=outcome.duration,
+            )
+        case Failed():
+            return _failed(claim, outcome, policy, chance, worker)
+        case Snoozed():
+            return _snoozed(claim, outcome, policy, worker)
+        case GivenBack():
+            return _waiting(claim, State.AVAILABLE, outcome.delay, "none", outcome.duration)
+        case CancelledByHandler():
+            return _ended(claim, State.CANCELLED, "JobCancelled", outcome.reason, outcome.duration, worker)
+        case DiscardedByHandler():
+            return _ended(claim, State.DISCARDED, "Discard", outcome.reason, outcome.duration, worker)
+        case Unreadable():
+            return _ended(claim, State.DISCARDED, "Corrupt", outcome.reason, 0, worker)
+        case _:
+            assert_never(outcome)
+
+
+def describe(claim: Claim, error: BaseException, trace: str, worker: str) -> AttemptFailure:
+    """Write an exception down as it is kept with the job; the store stamps the time."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ in ("builtins", "stoker.errors") else f"{kind.__module__}.{kind.__qualname__}"
+    return AttemptFailure(claim.attempt, 0, name, _message(error)[:MESSAGE_LIMIT], trace[-TRACE_LIMIT:], worker)
+
+
+def trace_of(error: BaseException) -> str:
+    """Write an exception's traceback as text."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as broken:  # an exception whose own __str__ or __repr__ raises
+        return f"(no traceback: formatting it raised {type(broken).__name__})"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"(no message: str() of the error raised {type(broken).__name__})"
+
+
+def _failed(claim: Claim, outcome: Failed, policy: Policy, chance: float, worker: str) -> Settlement:
+    error = describe(claim, outcome.error, outcome.trace, worker)
+    failures = claim.failures + 1
+    if failures >= claim.max_attempts or not _worth_retrying(outcome.error, policy):
+        return _final(claim, State.DISCARDED, error, "failure", outcome.duration)
+    delay = wait_after(failures, policy.backoff, chance) if outcome.delay is None else outcome.delay
+    return _waiting(claim, State.RETRYABLE, delay, "failure", outcome.duration, error)
+
+
+def _worth_retrying(error: BaseException, policy: Policy) -> bool:
+    if isinstance(error, policy.discard_on):
+        return False
+    return policy.retry_on is None or isinstance(error, policy.retry_on)
+
+
+def _snoozed(claim: Claim, outcome: Snoozed, policy: Policy, worker: str) -> Settlement:
+    if claim.snoozes >= policy.max_snoozes:
+        reason = f"snoozed {claim.snoozes} times, the most allowed (max_snoozes)"
+        return _ended(claim, State.DISCARDED, "Discard", reason, outcome.duration, worker)
+    return _waiting(claim, State.SCHEDULED, outcome.delay, "snooze", outcome.duration)
+
+
+def _ended(claim: Claim, state: State, kind: str, reason: str, duration: int, worker: str) -> Settlement:
+    error = AttemptFailure(claim.attempt, 0, kind, reason[:MESSAGE_LIMIT], worker=worker)
+    return _final(claim, state, error, "none", duration)
+
+
+def _final(claim: Claim, state: State, error: AttemptFailure, counts: str, duration: int) -> Settlement:
+    return Settlement(
+        claim.id,
+        claim.token,
+        state,
+        keep=claim.keep_failed,
+        counts="failure" if counts == "failure" else "none",
+        error=error,
+        duration=duration,
+    )
+
+
+def _waiting(
+    claim: Claim, state: State, delay: int, counts: str, duration: int, error: AttemptFailure | None = None
+) -> Settlement:
+    return Settlement(
+        claim.id,
+        claim.token,
+        state,
+        due=Due(delay),
+        counts="failure" if counts == "failure" else "snooze" if counts == "snooze" else "none",
+        error=error,
+        duration=duration,
+    )

@@ -1,0 +1,258 @@
+"""The store contract: verbs that make commands, and `run`/`arun` that execute them.
+
+A verb never does anything by itself: it returns a `Command`, which `run` (sync) or `arun` (async) sends as one unit.
+So sync and async callers, a caller's own transaction, retries and fault injection share one definition of each verb.
+What each verb must do is said here and proven by `stoker.testing.contract`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NoReturn, TypeVar
+
+from stoker.core.capability import Capability
+from stoker.core.command import Command
+from stoker.core.filters import Filter
+from stoker.core.job import (
+    CallId,
+    Changed,
+    Claimed,
+    Ending,
+    Enqueued,
+    Extended,
+    JobId,
+    Moved,
+    NewJob,
+    Pause,
+    QueueCount,
+    Reclaimed,
+    StoredJob,
+    Token,
+    WorkerInfo,
+)
+from stoker.core.settlement import Settled, Settlement
+from stoker.errors import EnqueueError, NotSupported
+
+T = TypeVar("T")
+MOST_JOBS = 10_000
+MOST_BYTES = 16 * 1024 * 1024
+
+
+class Store(ABC):
+    """One place where jobs are kept. Instances are cheap and do no I/O until the first `run`.
+
+    Every verb returns a command whose answer is described in its docstring. Time is the store's own clock.
+    """
+
+    capabilities: ClassVar[Capability]
+    url: str
+    """The store's URL with credentials masked."""
+
+    # -- running commands -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def run(self, command: Command[T], on: object | None = None) -> T:
+        """Run a command and give its answer; ``on`` is a caller's connection whose transaction it joins.
+
+        Raises StoreUnavailable when the store does not answer, NotSupported when ``on`` cannot be joined,
+        WrongDatabase when it belongs elsewhere.
+        """
+
+    @abstractmethod
+    async def arun(self, command: Command[T], on: object | None = None) -> T:
+        """Do the same without blocking the event loop."""
+
+    @abstractmethod
+    async def wait(self, queues: Sequence[str], timeout: float) -> bool:
+        """Wait until something may have become available in one of the queues, or ``timeout`` seconds.
+
+        May lie in both directions: True with nothing there, False (late) at most a poll interval. A caller sleeps
+        only after a claim that began after its previous wait came back empty.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connections and threads. Idempotent; a command run later opens them again."""
+
+    @abstractmethod
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema up to date and name the migrations applied; repeatable, safe to run from many processes."""
+
+    @abstractmethod
+    def pending_migrations(self) -> Sequence[str]:
+        """Name the migrations that `migrate` would apply."""
+
+    # -- verbs every store has --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def enqueue(self, jobs: Sequence[NewJob], call: CallId) -> Command[list[Enqueued]]:
+        """Store all jobs or none; answers in input order. A repeat of ``call`` inserts nothing, answers the same.
+
+        At most 10,000 jobs and 16 MiB of arguments, else EnqueueError. A taken unique key answers by its policy:
+        keep, replace and reschedule answer the holder's id with ``duplicate=True``; raise fails the whole call
+        with DuplicateJob.
+        """
+
+    @abstractmethod
+    def claim(
+        self,
+        demand: Mapping[str, int],
+        names: Sequence[str],
+        routes: Sequence[str],
+        token: Token,
+        worker: str,
+        lease: int,
+    ) -> Command[Claimed]:
+        """Take up to ``demand[queue]`` available jobs per queue and run them under ``token`` for ``lease`` µs.
+
+        Only the given names and routes, no paused queue or name; per queue by priority (high first), then in the
+        order in which they became available. The answer keeps that order. A repeat with the same token answers the
+        jobs still running under it and takes nothing new. Unreadable rows come with ``defect`` set.
+        """
+
+    @abstractmethod
+    def extend(
+        self, tokens: Sequence[Token], lease: int, *, stopping: bool = False, started: Sequence[JobId] = ()
+    ) -> Command[Extended]:
+        """Keep the leases for ``lease`` µs from now; one that ended but was not reclaimed is revived.
+
+        ``stopping`` marks them as of a worker that shuts down in order: reclaim counts no crash then. ``started``
+        marks suspects (jobs with crashes) that begin to run, so that a crash counts against them alone.
+        """
+
+    @abstractmethod
+    def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
+        """End attempts; the only way out of running. Guarded by (id, token) and never by the clock.
+
+        A job flagged for cancelling whose next state is not final becomes cancelled. One bad settlement never fails
+        the others.
+        """
+
+    @abstractmethod
+    def promote(self, limit: int) -> Command[Moved]:
+        """Make up to ``limit`` due scheduled and retryable jobs available, behind those that are."""
+
+    @abstractmethod
+    def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
+        """Take back the jobs of up to ``limit`` leases that ended, or at once those of the given tokens.
+
+        Flagged jobs become cancelled. Jobs of a stopping lease and suspects not marked started become available
+        uncounted. The others count one crash: discarded with LeaseExpired at their crash limit, else available.
+        """
+
+    @abstractmethod
+    def prune(self, limit: int) -> Command[Changed]:
+        """Delete up to ``limit`` finished jobs whose time of keeping is over, and receipts older than an hour."""
+
+    @abstractmethod
+    def any(self, queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Command[bool]:
+        """Tell whether a job that this worker could perform is available, due, or running anywhere in its queues."""
+
+    @abstractmethod
+    def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
+        """Count jobs by queue, name, route and state; all queues when none is named."""
+
+    @abstractmethod
+    def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
+        """Become or stay the leader of a role for ``ttl`` µs; 0 gives it up. Leadership only saves work."""
+
+    # -- verbs behind a flag: refused here, filled where the store has the capability --------------------------------
+
+    def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
+        """Give matching jobs, newest first, ``before`` an id for the next page."""
+        self._refuse("find", Capability.FIND)
+
+    def result(self, id: JobId) -> Command[Ending | None]:
+        """Give state, result and last error of a job; None if the store has no such job."""
+        self._refuse("result", Capability.RESULTS)
+
+    def cancel(self, only: Filter, limit: int) -> Command[Changed]:
+        """End matching waiting jobs as cancelled and flag running ones; counts both, and their ids."""
+        self._refuse("cancel", Capability.CANCEL)
+
+    def retry(self, only: Filter, limit: int) -> Command[Changed]:
+        """Make matching cancelled, discarded, retryable and scheduled jobs available, with an attempt left.
+
+        Failures and error history are kept, crashes start again from 0, result and finish time are cleared. A job
+        whose unique key is taken by another is left alone.
+        """
+        self._refuse("retry", Capability.RETRY)
+
+    def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
+        """Make matching scheduled and retryable jobs available at once, whatever their time."""
+        self._refuse("promote_now", Capability.RETRY)
+
+    def requeue(self, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        """Take matching running jobs back to available; only lapsed leases unless forced (their token is revoked)."""
+        self._refuse("requeue", Capability.RETRY)
+
+    def delete(self, only: Filter, limit: int) -> Command[Changed]:
+        """Delete matching jobs that do not run."""
+        self._refuse("delete", Capability.DELETE)
+
+    def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
+        """Pause or resume queues (kind ``queue``) or job names (kind ``name``); counts what changed."""
+        self._refuse("pause", Capability.PAUSE)
+
+    def paused(self) -> Command[list[Pause]]:
+        """Give what is paused."""
+        self._refuse("paused", Capability.PAUSE)
+
+    def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
+        """Announce a worker for ``ttl`` µs; 0 takes it off the list."""
+        self._refuse("beat", Capability.PRESENCE)
+
+    def workers(self) -> Command[list[WorkerInfo]]:
+        """Give the workers that announced themselves and whose time is not over."""
+        self._refuse("workers", Capability.PRESENCE)
+
+    def edit(self, only: Filter, limit: int, changes: Mapping[str, object]) -> Command[Changed]:
+        """Change waiting jobs."""
+        self._refuse("edit", Capability.EDIT)
+
+    def move(self, only: Filter, limit: int, queue: str) -> Command[Changed]:
+        """Move waiting jobs to another queue."""
+        self._refuse("move", Capability.EDIT)
+
+    def restore(self, jobs: Sequence[StoredJob], call: CallId) -> Command[list[Enqueued]]:
+        """Import jobs with their states and times."""
+        self._refuse("restore", Capability.RESTORE)
+
+    def note(self, id: JobId, token: Token, progress: str | None, checkpoint: str | None) -> Command[bool]:
+        """Keep progress and checkpoint of a running job."""
+        self._refuse("note", Capability.NOTE)
+
+    def admit(self, keys: Sequence[str]) -> Command[int]:
+        """Let limited jobs through their gates."""
+        self._refuse("admit", Capability.LIMITS)
+
+    def tick(self, application: str, name: str, version: int, previous: int, following: int, job: NewJob | None) -> Command[bool]:
+        """Move a periodic entry on by one tick and enqueue its job in one unit; False if another did."""
+        self._refuse("tick", Capability.TICK)
+
+    def entries(self, application: str) -> Command[list[object]]:
+        """Give the periodic entries of an application."""
+        self._refuse("entries", Capability.TICK)
+
+    def advance(self, batch: str) -> Command[bool]:
+        """Count a batch's ended jobs and fire what follows, once."""
+        self._refuse("advance", Capability.BATCH)
+
+    # -- shared by the stores ---------------------------------------------------------------------------------------
+
+    def supports(self, capability: Capability) -> bool:
+        """Tell whether the store has all of the given capabilities."""
+        return capability in self.capabilities
+
+    def _refuse(self, verb: str, capability: Capability) -> NoReturn:
+        raise NotSupported(f"{self.url} cannot {verb}: it lacks {capability.name}", store=self.url, verb=verb)
+
+
+def check_enqueue(jobs: Sequence[NewJob]) -> None:
+    """Refuse a call that is larger than every store takes."""
+    if len(jobs) > MOST_JOBS:
+        raise EnqueueError(f"{len(jobs)} jobs in one call, at most {MOST_JOBS}: enqueue them in chunks")
+    size = sum(len(job.args) for job in jobs)
+    if size > MOST_BYTES:
+        raise EnqueueError(f"{size} bytes of arguments in one call, at most {MOST_BYTES}: enqueue them in chunks")
