@@ -1,0 +1,1 @@
+"""What happens, told to whoever listens: typed events, and the log lines made of them."""

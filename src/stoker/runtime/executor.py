@@ -1,0 +1,196 @@
+"""Running one attempt: from a claim to an outcome, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from stoker.core.clock import Clock
+from stoker.core.decide import trace_of
+from stoker.core.duration import SECOND, in_words, micros
+from stoker.core.job import Claim, JobId
+from stoker.core.outcome import (
+    CancelledByHandler,
+    DiscardedByHandler,
+    Failed,
+    GivenBack,
+    Outcome,
+    Snoozed,
+    Succeeded,
+    Unreadable,
+)
+from stoker.errors import Corrupt, JobTimeout, Misfit
+from stoker.jobs.context import Context
+from stoker.jobs.definition import JobDefinition
+from stoker.jobs.middleware import Middleware
+from stoker.jobs.options import Defaults
+from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
+from stoker.runtime.slots import Interruption, Slot
+from stoker.runtime.threads import Threads
+from stoker.telemetry.events import Events, JobOverdue, ResultDropped
+
+BODY_VERSION = 1
+"""The newest format of a stored job that this worker reads."""
+MISFIT_DELAY = 30 * SECOND
+
+
+class Performing(msgspec.Struct, frozen=True, gc=False):
+    """The job that the current code runs for."""
+
+    id: JobId
+    root: JobId
+    slot: Slot
+
+
+performing: ContextVar[Performing | None] = ContextVar("stoker_performing", default=None)
+
+
+class Executor:
+    """Performs claims by the definitions of one application, for one worker."""
+
+    def __init__(
+        self,
+        definitions: Mapping[str, JobDefinition[..., Any]],
+        *,
+        state: object,
+        defaults: Defaults,
+        threads: Threads,
+        clock: Clock,
+        events: Events,
+        middleware: Sequence[Middleware] = (),
+        misfit_after: int = 86_400 * SECOND,
+        mark_started: Callable[[Claim], Awaitable[None]] | None = None,
+    ) -> None:
+        self._definitions = definitions
+        self._state = state
+        self._defaults = defaults
+        self._threads = threads
+        self._clock = clock
+        self._events = events
+        self._middleware = tuple(middleware)
+        self._misfit_after = misfit_after
+        self._mark_started = mark_started
+
+    async def attempt(self, claim: Claim, slot: Slot) -> Outcome:
+        """Run one attempt and say how it ended; never raises for what a job does."""
+        if claim.defect is not None:
+            return Unreadable(claim.defect)
+        definition = self._definitions[claim.name]
+        try:
+            arguments = self._arguments(definition, claim)
+        except Corrupt as error:
+            return Unreadable(str(error))
+        except Misfit as error:
+            return self._misfit(claim, error)
+        if claim.suspect and self._mark_started is not None:
+            await self._mark_started(claim)
+        return await self._guarded(definition, arguments, claim, slot)
+
+    def _arguments(self, definition: JobDefinition[..., Any], claim: Claim) -> Any:
+        if claim.version > BODY_VERSION:
+            raise Misfit(f"stored in format {claim.version}, this worker reads up to {BODY_VERSION}")
+        return definition.decode(claim.args)
+
+    def _misfit(self, claim: Claim, error: Misfit) -> Outcome:
+        if self._clock.now() - claim.enqueued_at > self._misfit_after:
+            return DiscardedByHandler(f"misfit for more than {in_words(self._misfit_after)}: {error}")
+        return GivenBack(f"misfit: {error}", delay=MISFIT_DELAY)
+
+    async def _guarded(self, definition: JobDefinition[..., Any], arguments: Any, claim: Claim, slot: Slot) -> Outcome:
+        started = self._begin(definition, claim, slot)
+        current = performing.set(Performing(claim.id, claim.root or claim.id, slot))
+        try:
+            value = await self._perform(definition, arguments, slot)
+        except BaseException as error:  # whatever a handler raises is the attempt's ending, SystemExit included
+            return self._raised(error, claim, slot, started)
+        else:
+            return self._returned(definition, value, claim, slot, started)
+        finally:
+            performing.reset(current)
+            self._end(slot)
+
+    def _begin(self, definition: JobDefinition[..., Any], claim: Claim, slot: Slot) -> float:
+        slot.claim = claim
+        slot.threaded = not definition.is_async
+        slot.started = started = self._clock.monotonic()
+        timeout = definition.timeout_within(self._defaults)
+        if definition.wants_context or self._middleware or slot.threaded:
+            deadline = None if timeout is None else self._clock.now() + timeout
+            slot.context = Context.of(claim, self._state, deadline)
+        if timeout is not None:
+            expire = functools.partial(self._expire, slot, timeout)
+            slot.timer = self._clock.call_later(timeout / SECOND, expire)
+        return started
+
+    def _end(self, slot: Slot) -> None:
+        slot.claim = slot.context = None
+        slot.slow_reported = False
+        if slot.timer is not None:
+            slot.timer.cancel()
+            slot.timer = None
+
+    def _expire(self, slot: Slot, timeout: int) -> None:
+        if slot.threaded and slot.claim is not None:
+            self._events.emit(JobOverdue(slot.claim, f"ran longer than its timeout of {in_words(timeout)}"))
+        slot.interrupt(Interruption.TIMEOUT)
+
+    async def _perform(self, definition: JobDefinition[..., Any], arguments: Any, slot: Slot) -> Any:
+        if self._middleware:
+            assert slot.context is not None
+            call: Callable[[], Awaitable[Any]] = functools.partial(self._call, definition, arguments, slot)
+            for layer in reversed(self._middleware):
+                call = functools.partial(layer.perform, slot.context, call)
+            return await call()
+        return await self._call(definition, arguments, slot)
+
+    async def _call(self, definition: JobDefinition[..., Any], arguments: Any, slot: Slot) -> Any:
+        context = slot.context if definition.wants_context else None
+        if definition.is_async:
+            return await definition.call(arguments, context)
+        return await self._threads.run(functools.partial(definition.call, arguments, context))
+
+    def _returned(
+        self, definition: JobDefinition[..., Any], value: Any, claim: Claim, slot: Slot, started: float
+    ) -> Outcome:
+        duration = self._since(started)
+        if slot.threaded and slot.interruption is Interruption.TIMEOUT:
+            return self._timed_out(definition, "", duration)
+        if value is None:
+            return Succeeded("null", duration)
+        result = definition.encode_result(value)
+        if result.text is None:
+            self._events.emit(ResultDropped(claim, result.reason))
+        return Succeeded(result.text, duration)
+
+    def _raised(self, error: BaseException, claim: Claim, slot: Slot, started: float) -> Outcome:
+        duration = self._since(started)
+        if slot.interruption is Interruption.TIMEOUT:
+            return self._timed_out(self._definitions[claim.name], trace_of(error), duration)
+        match error:
+            case asyncio.CancelledError() if slot.interruption is Interruption.CANCELLED:
+                return CancelledByHandler("cancelled on request", duration)
+            case asyncio.CancelledError() if slot.interruption is not None:
+                return GivenBack(slot.interruption.value, duration=duration)
+            case Snooze():
+                return Snoozed(micros(error.delay, "Snooze delay"), duration)
+            case Cancel():
+                return CancelledByHandler(error.reason, duration)
+            case Discard():
+                return DiscardedByHandler(error.reason, duration)
+            case Retry():
+                delay = None if error.delay is None else micros(error.delay, "Retry delay")
+                return Failed(error, "", delay, duration)
+            case _:
+                return Failed(error, trace_of(error), None, duration)
+
+    def _timed_out(self, definition: JobDefinition[..., Any], trace: str, duration: int) -> Outcome:
+        timeout = definition.timeout_within(self._defaults) or 0
+        return Failed(JobTimeout(f"ran longer than its timeout of {in_words(timeout)}"), trace, None, duration)
+
+    def _since(self, started: float) -> int:
+        return round((self._clock.monotonic() - started) * SECOND)

@@ -1,0 +1,202 @@
+"""The fetcher: knows the free slots, claims for them, and sleeps when there is nothing to claim."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from stoker.core.clock import Clock
+from stoker.core.duration import SECOND
+from stoker.core.job import Claim, Claimed, new_token
+from stoker.core.outcome import GivenBack
+from stoker.errors import StoreError
+from stoker.runtime.leases import Leases
+from stoker.runtime.loop import sleep
+from stoker.runtime.slots import Pool
+from stoker.stores.base import Store
+from stoker.telemetry.events import Events, StoreBack, StoreFailed
+
+MOST_PREFETCH = 1000
+PREFETCH_SECONDS = 0.1
+"""Claims may wait for a slot as long as the recent rate will work them off within this time."""
+BUFFER_LIFE = 1.0
+"""Seconds after which a claim that found no slot goes back to the store."""
+PROMOTE_BATCH = 500
+FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What a worker asks a store for."""
+
+    names: tuple[str, ...]
+    routes: tuple[str, ...]
+    worker: str
+    lease: int
+    poll_interval: float
+    """Seconds between looks where nothing wakes the worker; give or take ``jitter`` (a fraction)."""
+    jitter: float = 0.1
+
+
+class Prefetch:
+    """How many claims may wait beyond the free slots: none while jobs are slow, a tenth of a second's worth else."""
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._performed = 0
+        self.room = 0
+
+    def update(self, performed: int, now: float) -> None:
+        """Take the number of jobs performed so far, at a monotonic time."""
+        passed = now - self._since
+        if passed < 0.001:
+            return
+        rate = (performed - self._performed) / passed
+        self.room = min(MOST_PREFETCH, int(rate * PREFETCH_SECONDS))
+        self._since, self._performed = now, performed
+
+
+class Fetcher:
+    """Claims for the pools of one store; one claim call at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        pools: Sequence[Pool],
+        wishes: Wishes,
+        leases: Leases,
+        clock: Clock,
+        events: Events,
+        *,
+        unsettled: Callable[[], int],
+        give_back: Callable[[Claim, GivenBack], None],
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._wishes = wishes
+        self._leases = leases
+        self._clock = clock
+        self._events = events
+        self._unsettled = unsettled
+        self._give_back = give_back
+        self._room = asyncio.Event()
+        self._delay = FIRST_DELAY
+        self._due: float | None = None
+        self._turn = 0
+        self._prefetch = {pool.name: Prefetch(clock.monotonic()) for pool in pools}
+        self._queues = tuple(dict.fromkeys(queue for pool in pools for queue in pool.queues))
+        self._asked: asyncio.Task[Claimed] | None = None
+        self.idle = asyncio.Event()
+        """Set while the last claim came back empty and nothing runs."""
+
+    def freed(self) -> None:
+        """Hear that a slot is free."""
+        self._room.set()
+
+    async def run(self) -> None:
+        """Claim for ever; cancelled by the worker when it stops."""
+        try:
+            while True:
+                try:
+                    await self._round()
+                    if self._delay > FIRST_DELAY:
+                        self._delay = FIRST_DELAY
+                        self._events.emit(StoreBack("claim"))
+                except StoreError as error:
+                    self._events.emit(StoreFailed("claim", error, self._delay))
+                    await sleep(self._clock, self._delay * random.uniform(0.8, 1.2))
+                    self._delay = min(self._delay * 2, LONGEST_DELAY)
+        finally:
+            await self._return_late_answer()
+
+    async def _round(self) -> None:
+        await self._promote_due()
+        demand = self._demand()
+        if not demand:
+            self._room.clear()
+            await self._room.wait()
+            return
+        claimed = await self._claim(demand)
+        self._remember_due(claimed.next_due, claimed.now)
+        if claimed.claims:
+            self.idle.clear()
+            self._deal(claimed.claims)
+        if len(claimed.claims) < sum(demand.values()):
+            await self._sleep(found=bool(claimed.claims))
+        else:
+            # Everything asked for was there: let the slots run before asking for more.
+            await asyncio.sleep(0)
+
+    async def _claim(self, demand: dict[str, int]) -> Claimed:
+        token = new_token()
+        wishes = self._wishes
+        command = self._store.claim(demand, wishes.names, wishes.routes, token, wishes.worker, wishes.lease)
+        self._asked = asyncio.ensure_future(self._store.arun(command))
+        claimed = await asyncio.shield(self._asked)
+        self._leases.take(token, claimed.claims, self._clock.monotonic())
+        return claimed
+
+    async def _return_late_answer(self) -> None:
+        """Hand back what a claim brings that was under way when the worker stopped: no crash may be counted for it."""
+        if self._asked is None or self._asked.done():
+            return
+        with contextlib.suppress(StoreError):
+            for claim in (await self._asked).claims:
+                self._give_back(claim, GivenBack("worker stopped"))
+
+    def _demand(self) -> dict[str, int]:
+        """Split each pool's room over its queues, the odd ones to a different queue each time."""
+        demand: dict[str, int] = {}
+        if self._unsettled() > 2 * MOST_PREFETCH:
+            return demand
+        self._turn += 1
+        now = self._clock.monotonic()
+        for pool in self._pools:
+            prefetch = self._prefetch[pool.name]
+            prefetch.update(pool.performed, now)
+            room = pool.concurrency + prefetch.room - pool.busy
+            # A call for a handful while hundreds wait costs as much as one for all of them.
+            if room <= 0 or room < prefetch.room // 2:
+                continue
+            share, odd = divmod(room, len(pool.queues))
+            for place in range(len(pool.queues)):
+                wanted = share + (1 if place < odd else 0)
+                if wanted:
+                    demand[pool.queues[(place + self._turn) % len(pool.queues)]] = wanted
+        return demand
+
+    def _deal(self, claims: list[Claim]) -> None:
+        if len(self._pools) == 1:
+            self._pools[0].add(claims)
+            return
+        for pool in self._pools:
+            if mine := [claim for claim in claims if claim.queue in pool.queues]:
+                pool.add(mine)
+
+    async def _sleep(self, *, found: bool) -> None:
+        if not found and not any(pool.busy for pool in self._pools):
+            self.idle.set()
+        spread = random.uniform(1 - self._wishes.jitter, 1 + self._wishes.jitter)
+        timeout = self._wishes.poll_interval * spread
+        if self._due is not None:
+            timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
+        await self._store.wait(self._queues, timeout)
+
+    def _remember_due(self, next_due: int | None, now: int) -> None:
+        self._due = None if next_due is None else self._clock.monotonic() + (next_due - now) / SECOND
+
+    async def _promote_due(self) -> None:
+        if self._due is None or self._clock.monotonic() < self._due:
+            return
+        self._due = None
+        await self._store.arun(self._store.promote(PROMOTE_BATCH))
+
+    async def return_stale(self) -> None:
+        """Give back the claims that have waited too long for a slot: another worker may be free."""
+        oldest = self._clock.monotonic() - BUFFER_LIFE
+        for pool in self._pools:
+            while pool.waiting and self._leases.taken_at(pool.waiting[0].token) < oldest:
+                self._give_back(pool.waiting.popleft(), GivenBack("no slot was free"))

@@ -1,0 +1,61 @@
+"""What keeps a store in order: taking back the jobs of silent workers, deleting what was kept long enough.
+
+Every worker may do all of it at any time; the leader of a store deletes so that the others need not.
+"""
+
+from __future__ import annotations
+
+import random
+
+from stoker.core.clock import Clock
+from stoker.core.duration import SECOND
+from stoker.runtime.loop import sleep
+from stoker.stores.base import Store
+from stoker.telemetry.events import Events, JobsReclaimed
+
+RECLAIM_BATCH = 100
+PRUNE_BATCH = 1000
+LEADER_TTL = 60 * SECOND
+JUMP = 5.0
+
+
+class Maintenance:
+    """The upkeep of one store by one worker; each method is one tick."""
+
+    def __init__(self, store: Store, worker: str, clock: Clock, events: Events, *, lease: int) -> None:
+        self._store = store
+        self._worker = worker
+        self._clock = clock
+        self._events = events
+        self._lease = lease / SECOND
+        self._offset = self._clock_offset()
+        self._trusted_from = 0.0
+
+    async def reclaim(self) -> None:
+        """Take back the jobs of leases that ended.
+
+        When the clock jumped, every lease seems over at once; then nothing is taken back for the length of one lease.
+        """
+        offset, previous = self._clock_offset(), self._offset
+        self._offset = offset
+        if abs(offset - previous) > JUMP:
+            self._trusted_from = self._clock.monotonic() + self._lease
+        if self._clock.monotonic() < self._trusted_from:
+            return
+        back = await self._store.arun(self._store.reclaim(RECLAIM_BATCH))
+        if back.available or back.cancelled or back.discarded:
+            self._events.emit(JobsReclaimed(back.available, back.cancelled, back.discarded))
+
+    async def prune(self) -> None:
+        """Delete finished jobs whose time is over, in batches with pauses, if this worker leads."""
+        if not await self._store.arun(self._store.lead("maintenance", self._worker, LEADER_TTL)):
+            return
+        while (await self._store.arun(self._store.prune(PRUNE_BATCH))).more:
+            await sleep(self._clock, random.uniform(0.01, 0.05))
+
+    async def resign(self) -> None:
+        """Give the leadership up."""
+        await self._store.arun(self._store.lead("maintenance", self._worker, 0))
+
+    def _clock_offset(self) -> float:
+        return self._clock.now() / SECOND - self._clock.monotonic()

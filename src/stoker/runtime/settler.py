@@ -1,0 +1,87 @@
+"""The settler: gathers endings and sends them in batches; what it cannot send it keeps and sends again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from stoker.core.clock import Clock
+from stoker.core.job import Claim, Token
+from stoker.core.settlement import Settled, Settlement
+from stoker.errors import StoreError
+from stoker.runtime.loop import sleep
+from stoker.stores.base import Store
+from stoker.telemetry.events import AttemptEnded, Events, SettleRefused, StoreBack, StoreFailed
+
+BATCH = 1000
+FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
+
+
+class Settler:
+    """Sends settlements; ``released`` is told the token of each claim that is over, however it ended."""
+
+    def __init__(self, store: Store, events: Events, clock: Clock, released: Callable[[Token], None]) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._released = released
+        self._pending: list[tuple[Claim, Settlement]] = []
+        self._sending = 0
+        self._wanted = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self.accepted = 0
+
+    @property
+    def unsettled(self) -> int:
+        """How many endings the store has not answered yet."""
+        return len(self._pending) + self._sending
+
+    def add(self, claim: Claim, settlement: Settlement) -> None:
+        """Take one ending; it is sent with whatever else has gathered by then."""
+        if not self._pending:
+            self._wanted.set()
+            self._drained.clear()
+        self._pending.append((claim, settlement))
+
+    async def run(self) -> None:
+        """Send for ever; cancelled by the worker after `flush`."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._pending:
+                batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+                self._sending = len(batch)
+                await self._send(batch)
+                self._sending = 0
+            self._drained.set()
+
+    async def flush(self) -> None:
+        """Wait until everything taken so far has been answered."""
+        await self._drained.wait()
+
+    async def _send(self, batch: list[tuple[Claim, Settlement]]) -> None:
+        command = self._store.settle([settlement for _, settlement in batch])
+        delay, uncertain = FIRST_DELAY, False
+        while True:
+            try:
+                answers = await self._store.arun(command)
+                break
+            except StoreError as error:
+                uncertain = uncertain or getattr(error, "uncertain", False)
+                self._events.emit(StoreFailed("settle", error, delay))
+                await sleep(self._clock, delay * random.uniform(0.8, 1.2))
+                delay = min(delay * 2, LONGEST_DELAY)
+        if delay > FIRST_DELAY:
+            self._events.emit(StoreBack("settle"))
+        for claim, settlement in batch:
+            self._report(claim, settlement, answers.get(settlement.id, Settled.GONE), uncertain)
+
+    def _report(self, claim: Claim, settlement: Settlement, answer: Settled, uncertain: bool) -> None:
+        self._released(claim.token)
+        if answer is Settled.ACCEPTED or answer is Settled.REPEATED:
+            self.accepted += 1
+            self._events.emit(AttemptEnded(claim, settlement))
+        else:
+            self._events.emit(SettleRefused(claim, settlement, answer, uncertain))

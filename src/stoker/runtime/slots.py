@@ -1,0 +1,162 @@
+"""Slots: who runs what, within a pool's number.
+
+A slot is a task that performs one job after another for as long as its pool has claims; a task per job would cost
+several times what a small job does. What a job leaves behind in context variables must not reach the next one, so a
+slot whose context changed is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import copy_context
+from enum import Enum
+
+from stoker.core.clock import Clock, Timer
+from stoker.core.job import Claim, JobId
+from stoker.jobs.context import Context
+
+TURN = 0.002
+"""Seconds a slot may go on without giving the event loop a turn."""
+
+
+class Interruption(Enum):
+    """Why a running attempt is asked to stop."""
+
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    STOPPED = "stopped"
+
+
+class Slot:
+    """What one slot is doing; while it performs, ``claim`` is set."""
+
+    __slots__ = ("claim", "context", "interruption", "slow_reported", "started", "task", "threaded", "timer")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.claim: Claim | None = None
+        self.context: Context[object] | None = None
+        self.started = 0.0
+        self.interruption: Interruption | None = None
+        self.threaded = False
+        self.timer: Timer | None = None
+        self.slow_reported = False
+
+    def interrupt(self, why: Interruption) -> None:
+        """Ask the attempt to stop: a task is cancelled, a thread sees ``cancelled`` or ``stopping`` in its context."""
+        if self.claim is None or self.interruption is not None:
+            return
+        self.interruption = why
+        if self.context is not None and why is not Interruption.STOPPED:
+            self.context.cancelled = True
+        if not self.threaded and self.task is not None:
+            self.task.cancel()
+
+
+class SuspectGate:
+    """Lets one suspect (a job whose worker has died before) run at a time in this process, so that the next crash
+    counts against the culprit and not against its neighbours."""
+
+    def __init__(self) -> None:
+        self.taken = False
+        self.waiting: deque[tuple[Pool, Claim]] = deque()
+
+    def enter(self, pool: Pool, claim: Claim) -> bool:
+        """Take the gate, or leave the claim with it until the gate is free."""
+        if self.taken:
+            self.waiting.append((pool, claim))
+            return False
+        self.taken = True
+        return True
+
+    def leave(self) -> None:
+        """Free the gate and send the next suspect to its pool."""
+        self.taken = False
+        if self.waiting:
+            pool, claim = self.waiting.popleft()
+            pool.add([claim])
+
+
+class Pool:
+    """A number of slots, the queues they serve and the claims that wait for a slot."""
+
+    def __init__(
+        self,
+        name: str,
+        queues: tuple[str, ...],
+        concurrency: int,
+        clock: Clock,
+        gate: SuspectGate,
+        perform: Callable[[Claim, Slot], Awaitable[None]],
+        freed: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.queues = queues
+        self.concurrency = concurrency
+        self.waiting: deque[Claim] = deque()
+        self.slots: set[Slot] = set()
+        self.performed = 0
+        self._clock = clock
+        self._gate = gate
+        self._perform = perform
+        self._freed = freed
+
+    @property
+    def busy(self) -> int:
+        """How many claims it holds, running or waiting."""
+        return len(self.slots) + len(self.waiting)
+
+    def add(self, claims: list[Claim]) -> None:
+        """Take claims in the order to run them."""
+        self.waiting.extend(claims)
+        self._spawn()
+
+    def running(self) -> Iterator[Slot]:
+        """Give the slots that perform a job just now."""
+        return (slot for slot in self.slots if slot.claim is not None)
+
+    def slot_of(self, id: JobId) -> Slot | None:
+        """Find the slot that performs a job."""
+        return next((slot for slot in self.running() if slot.claim is not None and slot.claim.id == id), None)
+
+    def _spawn(self) -> None:
+        if self.waiting and len(self.slots) < self.concurrency:
+            slot = Slot()
+            self.slots.add(slot)
+            slot.task = asyncio.get_running_loop().create_task(self._serve(slot))
+
+    async def _serve(self, slot: Slot) -> None:
+        # Two by two, so that a pool of a thousand fills in ten turns of the loop, and one no-op job costs one task.
+        self._spawn()
+        self._spawn()
+        untouched = copy_context()
+        turn = self._clock.monotonic()
+        try:
+            while self.waiting:
+                claim = self.waiting.popleft()
+                if claim.crashes:
+                    await self._perform_suspect(claim, slot)
+                else:
+                    await self._perform(claim, slot)
+                self.performed += 1
+                if slot.interruption is not None or copy_context() != untouched:
+                    break
+                now = self._clock.monotonic()
+                if now - turn > TURN:
+                    await asyncio.sleep(0)
+                    turn = self._clock.monotonic()
+        finally:
+            self.slots.discard(slot)
+            self._spawn()
+            self._freed()
+
+    async def _perform_suspect(self, claim: Claim, slot: Slot) -> None:
+        if not self._gate.enter(self, claim):
+            return
+        try:
+            await self._perform(claim, slot)
+        finally:
+            self._gate.leave()

@@ -1,0 +1,359 @@
+"""A worker: the services of one store around one set of slots, from start to bounded stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from stoker.core.capability import Capability
+from stoker.core.clock import Clock
+from stoker.core.decide import Policy, decide
+from stoker.core.duration import SECOND
+from stoker.core.job import Claim, Extended, JobId, Token, WorkerInfo
+from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
+from stoker.errors import StoreError
+from stoker.jobs.definition import JobDefinition
+from stoker.jobs.middleware import Middleware
+from stoker.jobs.options import Defaults
+from stoker.runtime.executor import Executor
+from stoker.runtime.fetcher import Fetcher, Wishes
+from stoker.runtime.keeper import Keeper
+from stoker.runtime.leases import Leases
+from stoker.runtime.loop import sleep, tick_for_ever
+from stoker.runtime.maintenance import Maintenance
+from stoker.runtime.settler import Settler
+from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate
+from stoker.runtime.threads import Threads
+from stoker.stores.base import Store
+from stoker.telemetry.events import (
+    Events,
+    JobSlow,
+    LeaseLost,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+
+CANCEL_LATENCY = 2.0
+"""A cancel request reaches a running job within so many seconds."""
+BEAT_TTL = 30 * SECOND
+LAST_WORDS = 5.0
+"""Seconds that cancelled handlers, and then the last endings, have after the grace period."""
+
+
+class PoolPlan(msgspec.Struct, frozen=True):
+    """Slots and the queues that share them."""
+
+    name: str
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+class WorkerPlan(msgspec.Struct, frozen=True):
+    """What a worker serves, and its times (seconds unless said otherwise)."""
+
+    pools: tuple[PoolPlan, ...]
+    names: tuple[str, ...]
+    routes: tuple[str, ...] = ("",)
+    lease: int = 30 * SECOND
+    """Microseconds."""
+    grace: float = 25.0
+    stuck_after: float = 300.0
+    misfit_after: int = 86_400 * SECOND
+    """Microseconds."""
+    poll_interval: float = 1.0
+    jitter: float = 0.1
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """All queues, each once."""
+        return tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
+
+    @property
+    def concurrency(self) -> int:
+        """All slots together."""
+        return sum(pool.concurrency for pool in self.pools)
+
+
+class Worker:
+    """Performs the jobs of one store until it is stopped, or until the store is empty."""
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Mapping[str, JobDefinition[..., Any]],
+        plan: WorkerPlan,
+        *,
+        clock: Clock,
+        events: Events,
+        defaults: Defaults,
+        state: object = None,
+        middleware: Sequence[Middleware] = (),
+    ) -> None:
+        self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.plan = plan
+        self._store = store
+        self._definitions = definitions
+        self._clock = clock
+        self._events = events
+        self._leases = Leases()
+        self._stop = asyncio.Event()
+        self._given_back = 0
+        self._threads = Threads(plan.concurrency)
+        self._executor = Executor(
+            definitions,
+            state=state,
+            defaults=defaults,
+            threads=self._threads,
+            clock=clock,
+            events=events,
+            middleware=middleware,
+            misfit_after=plan.misfit_after,
+            mark_started=self._mark_started,
+        )
+        self._settler = Settler(store, events, clock, self._leases.release)
+        self._gate = SuspectGate()
+        self._pools = [
+            Pool(pool.name, pool.queues, pool.concurrency, clock, self._gate, self._perform, self._freed)
+            for pool in plan.pools
+        ]
+        self._fetcher = self._make_fetcher()
+        self._keeper = self._make_keeper()
+        self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
+        self._started_at = clock.now()
+        self._slow_after = {
+            name: definition.slow_after_within(defaults) / SECOND for name, definition in definitions.items()
+        }
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self, *, until_empty: bool = False) -> None:
+        """Work until `stop`, or until nothing that this worker could perform is available, running or due."""
+        services = self._start_services()
+        fetching = asyncio.ensure_future(self._fetcher.run())
+        ending = asyncio.ensure_future(self._until_empty() if until_empty else self._stop.wait())
+        stopped = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({fetching, ending, stopped, *services}, return_when=asyncio.FIRST_COMPLETED)
+            crashed = next((task for task in (fetching, ending, *services) if task.done()), None)
+            await self._shut_down(fetching)
+            if crashed is not None and crashed is not ending:
+                crashed.result()
+            elif ending.done():
+                ending.result()
+        finally:
+            self._keeper.stop()
+            await _cancelled(fetching, ending, stopped, *services)
+            self._threads.close()
+
+    def stop(self) -> None:
+        """Claim no more, give running jobs the grace period; called on the worker's event loop."""
+        self._stop.set()
+
+    @property
+    def performed(self) -> int:
+        """How many attempts have ended here."""
+        return sum(pool.performed for pool in self._pools)
+
+    def running(self) -> Iterator[Slot]:
+        """Give the slots that perform a job just now."""
+        for pool in self._pools:
+            yield from pool.running()
+
+    def _start_services(self) -> list[asyncio.Future[None]]:
+        plan = self.plan
+        self._events.emit(WorkerStarted(self.id, plan.queues, plan.names, plan.concurrency))
+        self._keeper.start()
+        lease = plan.lease / SECOND
+        ticks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
+            ("reclaim", self._maintenance.reclaim, min(5.0, lease / 3)),
+            ("prune", self._maintenance.prune, 30.0),
+            ("return", self._fetcher.return_stale, 0.5),
+            ("watch", self._watch, 5.0),
+        ]
+        services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
+        return [asyncio.ensure_future(service) for service in services]
+
+    async def _until_empty(self) -> None:
+        plan = self.plan
+        while True:
+            await self._fetcher.idle.wait()
+            await self._settler.flush()
+            question = self._store.any(plan.queues, plan.names, plan.routes)
+            try:
+                if not await self._store.arun(question) and self._fetcher.idle.is_set():
+                    return
+            except StoreError:
+                pass  # the fetcher reports it and waits longer each time
+            await sleep(self._clock, 0.1)
+
+    async def _shut_down(self, fetching: asyncio.Future[None]) -> None:
+        self._keeper.stopping = True
+        self._events.emit(WorkerStopping(self.id, sum(1 for _ in self.running()), self.plan.grace))
+        await _cancelled(fetching)
+        for slot in self.running():
+            if slot.context is not None:
+                slot.context.stopping = True
+        self._return_waiting()
+        await self._mark_stopping()
+        await self._until(lambda: not any(self.running()), self.plan.grace)
+        for slot in self.running():
+            slot.interrupt(Interruption.STOPPED)
+        await self._until(lambda: all(slot.threaded for slot in self.running()), LAST_WORDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settler.flush(), LAST_WORDS)
+        self._keeper.stop()
+        with contextlib.suppress(StoreError):
+            await self._maintenance.resign()
+            await self._announce(ttl=0)
+        self._events.emit(WorkerStopped(self.id, self.performed, self._given_back))
+
+    async def _until(self, true: Callable[[], bool], longest: float) -> None:
+        end = self._clock.monotonic() + longest
+        while not true() and self._clock.monotonic() < end:
+            await sleep(self._clock, 0.02)
+
+    def _return_waiting(self) -> None:
+        for pool in self._pools:
+            while pool.waiting:
+                self._give_back(pool.waiting.popleft(), GivenBack("worker stopped"))
+        while self._gate.waiting:
+            self._give_back(self._gate.waiting.popleft()[1], GivenBack("worker stopped"))
+
+    async def _mark_stopping(self) -> None:
+        """A second signal may follow at once: from here on the store counts no crash against these jobs."""
+        if tokens := self._leases.tokens:
+            with contextlib.suppress(StoreError):
+                await self._store.arun(self._store.extend(tokens, self.plan.lease, stopping=True))
+
+    # -- jobs --------------------------------------------------------------------------------------------------------
+
+    async def _perform(self, claim: Claim, slot: Slot) -> None:
+        self._settle(claim, await self._executor.attempt(claim, slot))
+
+    def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        policy = self._definitions[claim.name].policy
+        try:
+            settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
+        except Exception as error:  # the user's backoff raised or gave nonsense
+            settlement = decide(claim, Failed(error, "the job's backoff failed"), Policy(), worker=self.id)
+        self._settler.add(claim, settlement)
+
+    def _give_back(self, claim: Claim, outcome: GivenBack) -> None:
+        self._given_back += 1
+        self._settle(claim, outcome)
+
+    def _freed(self) -> None:
+        self._fetcher.freed()
+
+    async def _mark_started(self, claim: Claim) -> None:
+        with contextlib.suppress(StoreError):
+            await self._store.arun(self._store.extend([claim.token], self.plan.lease, started=[claim.id]))
+
+    # -- leases ------------------------------------------------------------------------------------------------------
+
+    def _extended(self, extended: Extended) -> None:
+        if extended.missing:
+            self._lose(extended.missing)
+        for id in extended.cancel:
+            self._cancel(id)
+
+    def _lose(self, missing: frozenset[Token]) -> None:
+        lost: set[Token] = set()
+        for pool in self._pools:
+            for slot in pool.running():
+                if slot.claim is not None and slot.claim.token in missing:
+                    lost.add(slot.claim.token)
+                    slot.interrupt(Interruption.LOST)
+            lost.update(claim.token for claim in pool.waiting if claim.token in missing)
+            kept = [claim for claim in pool.waiting if claim.token not in missing]
+            pool.waiting.clear()
+            pool.waiting.extend(kept)
+        # A lease whose last job was settled while the heartbeat was on its way is over, not lost.
+        for token in lost:
+            self._leases.forget(token)
+        if lost:
+            self._events.emit(LeaseLost(tuple(lost)))
+
+    def _cancel(self, id: JobId) -> None:
+        for pool in self._pools:
+            if (slot := pool.slot_of(id)) is not None:
+                slot.interrupt(Interruption.CANCELLED)
+            for claim in [claim for claim in pool.waiting if claim.id == id]:
+                pool.waiting.remove(claim)
+                self._settle(claim, CancelledByHandler("cancelled on request"))
+
+    async def _watch(self) -> None:
+        now = self._clock.monotonic()
+        for slot in self.running():
+            claim = slot.claim
+            if claim is not None and not slot.slow_reported and now - slot.started > self._slow_after[claim.name]:
+                slot.slow_reported = True
+                self._events.emit(JobSlow(claim, round((now - slot.started) * SECOND)))
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def _make_fetcher(self) -> Fetcher:
+        plan = self.plan
+        wishes = Wishes(plan.names, plan.routes, self.id, plan.lease, plan.poll_interval, plan.jitter)
+        return Fetcher(
+            self._store,
+            self._pools,
+            wishes,
+            self._leases,
+            self._clock,
+            self._events,
+            unsettled=lambda: self._settler.unsettled,
+            give_back=self._give_back,
+        )
+
+    def _make_keeper(self) -> Keeper:
+        lease = self.plan.lease / SECOND
+        return Keeper(
+            self._store,
+            self._leases,
+            self._clock,
+            self._events,
+            lease=self.plan.lease,
+            interval=min(lease / 3, CANCEL_LATENCY * 0.75),
+            stuck_after=self.plan.stuck_after,
+            deliver=self._extended,
+            beat=self._beat,
+        )
+
+    def _info(self) -> WorkerInfo:
+        plan = self.plan
+        return WorkerInfo(
+            self.id,
+            socket.gethostname(),
+            os.getpid(),
+            self._started_at,
+            plan.queues,
+            plan.names,
+            plan.concurrency,
+            running=len(self._leases),
+            stopping=self._keeper.stopping,
+        )
+
+    def _beat(self) -> None:
+        if self._store.supports(Capability.PRESENCE):
+            self._store.run(self._store.beat(self._info(), BEAT_TTL))
+
+    async def _announce(self, ttl: int) -> None:
+        if self._store.supports(Capability.PRESENCE):
+            await self._store.arun(self._store.beat(self._info(), ttl))
+
+
+async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

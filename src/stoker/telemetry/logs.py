@@ -1,0 +1,121 @@
+"""Log lines made of events: one line for each thing an operator must know, on the logger ``stoker``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from stoker.core.backoff import Backoff, wait_after
+from stoker.core.duration import SECOND, in_words
+from stoker.core.job import Claim, State
+from stoker.errors import ConfigurationError
+from stoker.telemetry.events import (
+    AttemptEnded,
+    Event,
+    JobOverdue,
+    JobSlow,
+    JobsReclaimed,
+    LeaseLost,
+    LoopStuck,
+    ResultDropped,
+    SettleRefused,
+    StoreBack,
+    StoreFailed,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+
+log = logging.getLogger("stoker")
+
+
+class LogLines:
+    """A listener; ``backoff_of`` gives the backoff of a job name, to tell when a failing job will be given up."""
+
+    def __init__(self, backoff_of: Callable[[str], Backoff], now: Callable[[], int]) -> None:
+        self._backoff_of = backoff_of
+        self._now = now
+
+    def __call__(self, event: Event) -> None:
+        """Write the line for an event, if it deserves one."""
+        match event:
+            case AttemptEnded():
+                self._attempt_ended(event)
+            case SettleRefused(claim, settlement, answer, uncertain):
+                what = "settle uncertain" if uncertain else "claim lost"
+                log.warning("%s: %s answered %s, ending %s dropped", _job(claim), what, answer, settlement.state)
+            case LeaseLost(tokens):
+                log.warning("%d lease(s) lost: their attempts are stopped and their endings dropped", len(tokens))
+            case ResultDropped(claim, reason):
+                log.warning("%s: completed, result dropped: %s", _job(claim), reason)
+            case JobSlow(claim, running):
+                log.warning("%s: still running after %s", _job(claim), in_words(running))
+            case JobOverdue(claim, reason):
+                log.warning("%s: %s, but its thread goes on; it keeps its slot until it returns", _job(claim), reason)
+            case LoopStuck(silent, tokens):
+                log.error("event loop silent for %.0f s: %d lease(s) no longer renewed", silent, len(tokens))
+            case StoreFailed(verb, error, delay):
+                log.warning("store unavailable in %s, next try in %.1f s: %s", verb, delay, error)
+            case StoreBack(verb):
+                log.info("store available again in %s", verb)
+            case JobsReclaimed(available, cancelled, discarded):
+                log.warning(
+                    "reclaimed from silent workers: %d available, %d cancelled, %d discarded",
+                    len(available),
+                    len(cancelled),
+                    len(discarded),
+                )
+            case WorkerStarted(worker, queues, names, concurrency):
+                log.info("worker %s: %d at once, queues %s, jobs %s", worker, concurrency, _list(queues), _list(names))
+            case WorkerStopping(worker, running, grace):
+                log.info("worker %s: stopping, %d running job(s) have %.0f s", worker, running, grace)
+            case WorkerStopped(worker, performed, given_back):
+                log.info("worker %s: stopped, %d performed, %d given back", worker, performed, given_back)
+
+    def _attempt_ended(self, event: AttemptEnded) -> None:
+        claim, settlement = event.claim, event.settlement
+        error = settlement.error
+        cause = f"{error.type}: {_first_line(error.message)}" if error else ""
+        if settlement.state is State.COMPLETED:
+            log.debug("%s: completed in %s", _job(claim), in_words(settlement.duration))
+        elif settlement.state is State.RETRYABLE:
+            log.warning(
+                "%s: %s; attempt %d/%d, next in %s, gives up %s",
+                _job(claim),
+                cause,
+                claim.failures + 1,
+                claim.max_attempts,
+                in_words(settlement.due.delay),
+                self._gives_up(claim, settlement.due.delay),
+            )
+        elif settlement.state is State.DISCARDED:
+            log.error("%s: %s; attempt %d/%d, discarded", _job(claim), cause, claim.failures + 1, claim.max_attempts)
+        elif settlement.state is State.CANCELLED:
+            log.info("%s: cancelled: %s", _job(claim), cause)
+        else:
+            log.debug("%s: %s in %s", _job(claim), settlement.state, in_words(settlement.due.delay))
+
+    def _gives_up(self, claim: Claim, next_in: int) -> str:
+        """Say on which day the last attempt would fail if every one did."""
+        backoff = self._backoff_of(claim.name)
+        total = next_in
+        try:
+            for failures in range(claim.failures + 2, claim.max_attempts):
+                total += wait_after(failures, backoff, 0.5)
+        except ConfigurationError:
+            return "at its last attempt"
+        day = datetime.fromtimestamp(self._now() / SECOND, UTC) + timedelta(microseconds=total)
+        return f"{day.day} {day:%b}" if total > 86_400 * SECOND else f"at {day:%H:%M} UTC"
+
+
+def _job(claim: Claim) -> str:
+    return f"{claim.name} {claim.id}"
+
+
+def _list(values: tuple[str, ...]) -> str:
+    return ", ".join(values) or "none"
+
+
+def _first_line(text: str) -> str:
+    return text.split("\n", 1)[0][:300]
