@@ -1,0 +1,149 @@
+"""All that one memory store holds, and the moves between states that keep it consistent."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+
+import msgspec
+
+from stoker.core.job import (
+    NOW,
+    AttemptFailure,
+    CallId,
+    Enqueued,
+    JobId,
+    NewJob,
+    State,
+    Token,
+    WorkerInfo,
+)
+from stoker.stores.memory.agenda import Agenda
+from stoker.stores.memory.lanes import Lanes
+from stoker.stores.memory.row import Lease, Row
+from stoker.stores.memory.slots import Slots
+
+
+class Contents:
+    """The state of a store. Whoever calls holds the store's lock; ``now`` is the instant of the present command."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.rung: set[str] = set()
+        """Queues whose waiters are to be woken when the present command is done."""
+        self.rows: dict[JobId, Row] = {}
+        self.lanes = Lanes()
+        self.leases: dict[Token, Lease] = {}
+        self.slots = Slots()
+        self.due = Agenda()
+        self.ended = Agenda()
+        self.receipts: dict[CallId, list[Enqueued]] = {}
+        self.receipts_by_age: deque[tuple[int, CallId]] = deque()
+        self.paused: dict[str, dict[str, int]] = {"queue": {}, "name": {}}
+        self.announced: dict[str, tuple[int, WorkerInfo]] = {}
+        self.leaders: dict[str, tuple[str, int]] = {}
+        self.numbers = count(1)
+        """Ids and places in lanes."""
+
+    # -- the moves: the row leaves its state, then enters another ----------------------------------------------------
+
+    def insert(self, job: NewJob) -> Row:
+        """Store a new job, available or scheduled."""
+        now = self.now
+        number = next(self.numbers)
+        job_id = JobId(str(number))
+        run_at = now if job.due is NOW else job.due.resolve(now)
+        if run_at <= now:
+            row = Row(job_id, number, job, State.AVAILABLE, number, run_at, now, job.max_attempts)
+            self.lanes.of(job).add(row)
+            self.rung.add(job.queue)
+        else:
+            row = Row(job_id, number, job, State.SCHEDULED, 0, run_at, now, job.max_attempts)
+            self._plan(row)
+        self.rows[job_id] = row
+        if job.unique is not None:
+            self.slots.acquire(row, job.unique, now)
+        return row
+
+    def to_available(self, row: Row, run_at: int) -> None:
+        """Put a job behind those that are available; ``run_at`` is when it was to become so."""
+        self._leave(row)
+        row.state = State.AVAILABLE
+        row.pos = next(self.numbers)
+        row.run_at = run_at
+        self.lanes.of(row.job).add(row)
+        self.rung.add(row.job.queue)
+        self._follow(row)
+
+    def to_later(self, row: Row, state: State, run_at: int) -> None:
+        """Make a job scheduled or retryable for an instant."""
+        self._leave(row)
+        row.state = state
+        row.run_at = run_at
+        self._plan(row)
+        self._follow(row)
+
+    def to_final(self, row: Row, state: State, keep: int | None) -> None:
+        """End a job and keep it for ``keep`` µs; 0 deletes it at once."""
+        self._leave(row)
+        row.state = state
+        if keep == 0:
+            self._erase(row)
+            return
+        row.finished_at = self.now
+        row.keep = keep
+        if keep is not None:
+            self.ended.add(self.now + keep, row)
+        self._follow(row)
+
+    def remove(self, row: Row) -> None:
+        """Delete a job that does not run."""
+        self._leave(row)
+        self._erase(row)
+
+    def take_back(self, row: Row) -> None:
+        """Make a running job available again and its token worthless."""
+        self.to_available(row, self.now)
+        row.token = None
+
+    # -- what the moves share ----------------------------------------------------------------------------------------
+
+    def fail(self, row: Row, error: AttemptFailure) -> None:
+        """Add a failure to a job's history, stamped with the store's time."""
+        row.errors = (*row.errors, msgspec.structs.replace(error, at=self.now))
+
+    def lease_of(self, row: Row) -> Lease | None:
+        """Give the lease under which a running job is held."""
+        return None if row.token is None else self.leases.get(row.token)
+
+    def _leave(self, row: Row) -> None:
+        match row.state:
+            case State.AVAILABLE:
+                self.lanes.of(row.job).leave(row)
+            case State.SCHEDULED | State.RETRYABLE:
+                self.due.remove(row)
+            case State.RUNNING:
+                self._unlease(row)
+            case _:
+                self.ended.remove(row)
+
+    def _unlease(self, row: Row) -> None:
+        lease = self.lease_of(row)
+        if lease is not None:
+            del lease.rows[row.id]
+            if row.token is not None and not lease.rows:
+                del self.leases[row.token]
+
+    def _erase(self, row: Row) -> None:
+        del self.rows[row.id]
+        if row.job.unique is not None:
+            self.slots.release(row, row.job.unique, self.now)
+
+    def _plan(self, row: Row) -> None:
+        # Sleeping workers planned their next look by the earliest due time they were told.
+        if self.due.add(row.run_at, row):
+            self.rung.add(row.job.queue)
+
+    def _follow(self, row: Row) -> None:
+        if row.job.unique is not None:
+            self.slots.follow(row, row.job.unique, self.now)

@@ -1,0 +1,86 @@
+"""Filters as tests of rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TypeAlias
+
+from stoker.core.filters import Filter
+from stoker.stores.memory.row import Row
+
+Test: TypeAlias = Callable[[Row], bool]
+_ABSENT = object()
+
+
+def tests_of(only: Filter) -> list[Test]:
+    """Give one test for each field that restricts, except ids."""
+    tests: list[Test] = []
+    if only.queues:
+        tests.append(lambda row: row.job.queue in only.queues)
+    if only.names:
+        tests.append(lambda row: row.job.name in only.names)
+    if only.states:
+        tests.append(lambda row: row.state in only.states)
+    if only.labels:
+        tests.append(lambda row: not set(only.labels).isdisjoint(row.job.labels))
+    if only.error is not None:
+        tests.append(_error_contains(only.error))
+    tests += _between(lambda row: row.enqueued_at, only.enqueued_since, only.enqueued_before)
+    tests += _between(_failed_at, only.failed_since, only.failed_before)
+    tests += _between(lambda row: row.finished_at, only.finished_since, only.finished_before)
+    if only.args:
+        tests.append(_args_are(only.args))
+    return tests
+
+
+def _error_contains(text: str) -> Test:
+    return lambda row: bool(row.errors) and (text in row.errors[-1].type or text in row.errors[-1].message)
+
+
+def _failed_at(row: Row) -> int | None:
+    return row.errors[-1].at if row.errors else None
+
+
+def _between(instant: Callable[[Row], int | None], since: int | None, before: int | None) -> list[Test]:
+    def fits(row: Row) -> bool:
+        at = instant(row)
+        return at is not None and (since is None or at >= since) and (before is None or at < before)
+
+    return [] if since is None and before is None else [fits]
+
+
+def _args_are(wanted: tuple[tuple[str, str], ...]) -> Test:
+    paths: dict[str, set[str]] = {}
+    for path, text in wanted:
+        paths.setdefault(path, set()).add(_canonical(_read(text)))
+
+    def fits(row: Row) -> bool:
+        args = _read(row.job.args)
+        return all(_canonical(_at(args, path.split("."))) in texts for path, texts in paths.items())
+
+    return fits
+
+
+def _at(value: object, path: list[str]) -> object:
+    for step in path:
+        match value:
+            case dict() if step in value:
+                value = value[step]
+            case list() if step.isdecimal() and int(step) < len(value):
+                value = value[int(step)]
+            case _:
+                return _ABSENT
+    return value
+
+
+def _read(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return _ABSENT
+
+
+def _canonical(value: object) -> str:
+    # As text, because 1, 1.0 and True are equal in Python but not in JSON.
+    return "absent" if value is _ABSENT else json.dumps(value, sort_keys=True)

@@ -1,0 +1,206 @@
+"""The store in this process: each verb a command that is applied to `Contents` under one lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from stoker.core.capability import Capability
+from stoker.core.clock import Clock
+from stoker.core.command import Apply, Command, Retry
+from stoker.core.filters import Filter
+from stoker.core.job import (
+    CallId,
+    Changed,
+    Claimed,
+    Ending,
+    Enqueued,
+    Extended,
+    JobId,
+    Moved,
+    NewJob,
+    Pause,
+    QueueCount,
+    Reclaimed,
+    StoredJob,
+    Token,
+    WorkerInfo,
+)
+from stoker.core.settlement import Settled, Settlement
+from stoker.drivers.bell import Bell
+from stoker.drivers.system_clock import SystemClock
+from stoker.errors import ConfigurationError, NotSupported
+from stoker.stores.base import Store, check_enqueue
+from stoker.stores.memory import control, intake, look, upkeep, work
+from stoker.stores.memory.contents import Contents
+
+T = TypeVar("T")
+
+
+class MemoryStore(Store):
+    """Jobs that live and die with this process; any number of threads and event loops may share one instance.
+
+    ``clock`` is the store's time; tests give a `FakeClock`.
+    """
+
+    capabilities: ClassVar[Capability] = (
+        Capability.FIND
+        | Capability.CANCEL
+        | Capability.RETRY
+        | Capability.DELETE
+        | Capability.PAUSE
+        | Capability.PRESENCE
+        | Capability.RESULTS
+        | Capability.SCHEDULE
+        | Capability.PRIORITY
+        | Capability.UNIQUE
+        | Capability.LEASE
+        | Capability.CANCEL_RUNNING
+        | Capability.NOTIFY
+        | Capability.FENCED
+        | Capability.SELECTIVE
+        | Capability.ATOMIC
+    )
+
+    def __init__(self, clock: Clock | None = None, url: str = "memory://") -> None:
+        self.url = url
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._contents = Contents()
+        self._lock = threading.Lock()
+        self._bell = Bell()
+
+    def run(self, command: Command[T], on: object | None = None) -> T:
+        """Apply a command. There are no transactions to join: ``on`` raises NotSupported."""
+        if on is not None:
+            raise NotSupported(
+                f"{self.url} cannot join a transaction: it lacks TRANSACTIONS", store=self.url, verb=command.name
+            )
+        contents = self._contents
+        with self._lock:
+            contents.now = self._clock.now()
+            answer: T = command.read(_change_of(command)(contents))
+            rung, contents.rung = contents.rung, set()
+        if rung:
+            self._bell.ring(rung)
+        return answer
+
+    async def arun(self, command: Command[T], on: object | None = None) -> T:
+        """Do the same: it never takes long enough to be worth a hop to a thread."""
+        return self.run(command, on)
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> bool:
+        """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""
+        return await self._bell.wait(queues, timeout, self._clock)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release, and the jobs stay."""
+
+    def migrate(self) -> Sequence[str]:
+        """Do nothing: there is no schema."""
+        return ()
+
+    def pending_migrations(self) -> Sequence[str]:
+        """Name none."""
+        return ()
+
+    # -- verbs; what each does is said in `Store` --------------------------------------------------------------------
+
+    def enqueue(self, jobs: Sequence[NewJob], call: CallId) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        return _command("enqueue", lambda contents: intake.enqueue(contents, jobs, call), Retry.KEYED)
+
+    def claim(
+        self,
+        demand: Mapping[str, int],
+        names: Sequence[str],
+        routes: Sequence[str],
+        token: Token,
+        worker: str,
+        lease: int,
+    ) -> Command[Claimed]:
+        asked, served = frozenset(names), frozenset(routes)
+        return _command(
+            "claim",
+            lambda contents: work.claim(contents, demand, asked, served, token, worker, lease),
+            Retry.KEYED,
+        )
+
+    def extend(
+        self, tokens: Sequence[Token], lease: int, *, stopping: bool = False, started: Sequence[JobId] = ()
+    ) -> Command[Extended]:
+        return _command("extend", lambda contents: work.extend(contents, tokens, lease, stopping, started))
+
+    def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
+        return _command("settle", lambda contents: work.settle(contents, settlements), Retry.KEYED)
+
+    def promote(self, limit: int) -> Command[Moved]:
+        return _command("promote", lambda contents: upkeep.promote(contents, limit))
+
+    def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
+        return _command("reclaim", lambda contents: work.reclaim(contents, limit, tokens))
+
+    def prune(self, limit: int) -> Command[Changed]:
+        return _command("prune", lambda contents: upkeep.prune(contents, limit))
+
+    def any(self, queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Command[bool]:
+        asked, served = frozenset(names), frozenset(routes)
+        return _command("any", lambda contents: look.any_work(contents, queues, asked, served), writes=False)
+
+    def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
+        return _command("count", lambda contents: look.count(contents, frozenset(queues)), writes=False)
+
+    def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
+        return _command("lead", lambda contents: upkeep.lead(contents, role, holder, ttl))
+
+    def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
+        return _command("find", lambda contents: look.find(contents, only, limit, before), writes=False)
+
+    def result(self, id: JobId) -> Command[Ending | None]:
+        return _command("result", lambda contents: look.result(contents, id), writes=False)
+
+    def cancel(self, only: Filter, limit: int) -> Command[Changed]:
+        return _command("cancel", lambda contents: control.cancel(contents, only, limit))
+
+    def retry(self, only: Filter, limit: int) -> Command[Changed]:
+        return _command("retry", lambda contents: control.retry(contents, only, limit))
+
+    def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
+        return _command("promote_now", lambda contents: control.promote_now(contents, only, limit))
+
+    def requeue(self, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        return _command("requeue", lambda contents: control.requeue(contents, only, limit, force))
+
+    def delete(self, only: Filter, limit: int) -> Command[Changed]:
+        return _command("delete", lambda contents: control.delete(contents, only, limit))
+
+    def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
+        if kind not in ("queue", "name"):
+            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        return _command("pause", lambda contents: control.pause(contents, kind, values, paused))
+
+    def paused(self) -> Command[list[Pause]]:
+        return _command("paused", control.paused, writes=False)
+
+    def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
+        return _command("beat", lambda contents: look.beat(contents, worker, ttl))
+
+    def workers(self) -> Command[list[WorkerInfo]]:
+        return _command("workers", look.workers, writes=False)
+
+
+def _command(
+    name: str, change: Callable[[Contents], T], retry: Retry = Retry.SAFE, *, writes: bool = True
+) -> Command[T]:
+    return Command(name, (Apply(change),), _as_it_is, retry, writes=writes)
+
+
+def _as_it_is(answer: T) -> T:
+    return answer
+
+
+def _change_of(command: Command[Any]) -> Callable[[Contents], Any]:
+    step = command.steps[0]
+    if not isinstance(step, Apply):
+        raise NotSupported(f"{command.name} was made by another store than this one", verb=command.name)
+    return step.change
