@@ -46,7 +46,10 @@ class Bell:
         """Wake those who wait for one of the queues, and let the next wait for them return at once."""
         with self._lock:
             self._strokes += 1
-            self._rung.update(dict.fromkeys(queues, self._strokes))
+            for queue in queues:
+                self._rung[queue] = self._strokes
+            if not self._listeners:
+                return
             woken = [listener for listener in self._listeners if not listener.queues.isdisjoint(queues)]
             self._listeners.difference_update(woken)
         for listener in woken:

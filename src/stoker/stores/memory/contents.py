@@ -8,6 +8,7 @@ from itertools import count
 import msgspec
 
 from stoker.core.job import (
+    FINAL,
     NOW,
     AttemptFailure,
     CallId,
@@ -20,7 +21,7 @@ from stoker.core.job import (
 )
 from stoker.stores.memory.agenda import Agenda
 from stoker.stores.memory.lanes import Lanes
-from stoker.stores.memory.row import Lease, Row
+from stoker.stores.memory.row import AVAILABLE, RUNNING, Lease, Row
 from stoker.stores.memory.slots import Slots
 
 
@@ -54,7 +55,7 @@ class Contents:
         job_id = JobId(str(number))
         run_at = now if job.due is NOW else job.due.resolve(now)
         if run_at <= now:
-            row = Row(job_id, number, job, State.AVAILABLE, number, run_at, now, job.max_attempts)
+            row = Row(job_id, number, job, AVAILABLE, number, run_at, now, job.max_attempts)
             self.lanes.of(job).add(row)
             self.rung.add(job.queue)
         else:
@@ -68,7 +69,7 @@ class Contents:
     def to_available(self, row: Row, run_at: int) -> None:
         """Put a job behind those that are available; ``run_at`` is when it was to become so."""
         self._leave(row)
-        row.state = State.AVAILABLE
+        row.state = AVAILABLE
         row.pos = next(self.numbers)
         row.run_at = run_at
         self.lanes.of(row.job).add(row)
@@ -94,7 +95,8 @@ class Contents:
         row.keep = keep
         if keep is not None:
             self.ended.add(self.now + keep, row)
-        self._follow(row)
+        if row.job.unique is not None:
+            self.slots.follow(row, row.job.unique, self.now)
 
     def remove(self, row: Row) -> None:
         """Delete a job that does not run."""
@@ -117,22 +119,22 @@ class Contents:
         return None if row.token is None else self.leases.get(row.token)
 
     def _leave(self, row: Row) -> None:
-        match row.state:
-            case State.AVAILABLE:
-                self.lanes.of(row.job).leave(row)
-            case State.SCHEDULED | State.RETRYABLE:
-                self.due.remove(row)
-            case State.RUNNING:
-                self._unlease(row)
-            case _:
-                self.ended.remove(row)
+        if row.state is RUNNING:
+            self._unlease(row)
+        elif row.state is AVAILABLE:
+            self.lanes.of(row.job).leave(row)
+        elif row.state in FINAL:
+            self.ended.remove(row)
+        else:
+            self.due.remove(row)
 
     def _unlease(self, row: Row) -> None:
-        lease = self.lease_of(row)
-        if lease is not None:
-            del lease.rows[row.id]
-            if row.token is not None and not lease.rows:
-                del self.leases[row.token]
+        token = row.token
+        if token is not None:
+            rows = self.leases[token].rows
+            del rows[row.id]
+            if not rows:
+                del self.leases[token]
 
     def _erase(self, row: Row) -> None:
         del self.rows[row.id]

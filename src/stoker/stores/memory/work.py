@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import nsmallest
+from typing import Final
 
 from stoker.core.job import (
+    FINAL,
     AttemptFailure,
     Claim,
     Claimed,
@@ -18,7 +20,12 @@ from stoker.core.job import (
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.memory.contents import Contents
 from stoker.stores.memory.lanes import take_first
-from stoker.stores.memory.row import Lease, Row
+from stoker.stores.memory.row import AVAILABLE, COMPLETED, RUNNING, Lease, Row
+
+ACCEPTED: Final = Settled.ACCEPTED
+REPEATED: Final = Settled.REPEATED
+LOST: Final = Settled.LOST
+GONE: Final = Settled.GONE
 
 
 def claim(
@@ -67,7 +74,7 @@ def settle(contents: Contents, settlements: Sequence[Settlement]) -> dict[JobId,
     for settlement in settlements:
         answer = _settle_one(contents, settlement)
         # Two endings of one job in a call: at most one is accepted, and that is the answer.
-        if answers.get(settlement.id) is not Settled.ACCEPTED:
+        if answer is ACCEPTED or answers.get(settlement.id) is not ACCEPTED:
             answers[settlement.id] = answer
     return answers
 
@@ -97,7 +104,7 @@ def _lease(contents: Contents, rows: Iterable[Row], token: Token, worker: str, l
     now = contents.now
     held = Lease(now + lease, worker)
     for row in rows:
-        row.state = State.RUNNING
+        row.state = RUNNING
         row.token = token
         row.worker = worker
         row.starts += 1
@@ -137,11 +144,11 @@ def _claim_of(row: Row, token: Token) -> Claim:
 def _settle_one(contents: Contents, settlement: Settlement) -> Settled:
     row = contents.rows.get(settlement.id)
     if row is None:
-        return Settled.GONE
-    if row.token != settlement.token or settlement.state is State.RUNNING:
-        return Settled.LOST
-    if row.state is not State.RUNNING:
-        return Settled.REPEATED
+        return GONE
+    if row.token != settlement.token or settlement.state is RUNNING:
+        return LOST
+    if row.state is not RUNNING:
+        return REPEATED
     if settlement.duration:
         row.started_at = contents.now - settlement.duration
     if settlement.counts == "failure":
@@ -151,19 +158,19 @@ def _settle_one(contents: Contents, settlement: Settlement) -> Settled:
     if settlement.error is not None:
         contents.fail(row, settlement.error)
     _move(contents, row, settlement)
-    return Settled.ACCEPTED
+    return ACCEPTED
 
 
 def _move(contents: Contents, row: Row, settlement: Settlement) -> None:
     state = settlement.state
-    if state.final:
+    if state is COMPLETED or state in FINAL:
         row.result = settlement.result
         contents.to_final(row, state, settlement.keep)
     elif row.cancelling:
         contents.to_final(row, State.CANCELLED, row.job.keep_failed)
     else:
         due = settlement.due.resolve(contents.now)
-        if state is not State.AVAILABLE:
+        if state is not AVAILABLE:
             contents.to_later(row, state, due)
         elif due > contents.now:
             contents.to_later(row, State.SCHEDULED, due)
