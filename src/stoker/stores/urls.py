@@ -1,0 +1,132 @@
+"""What a store's URL means: its scheme, its canonical form, its file, and how it looks without its secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from stoker.core.clock import Clock
+from stoker.errors import ConfigurationError
+from stoker.stores.base import Store
+
+_MASK: Final = "***"
+_SECRET_OPTION = re.compile(r"(?i)([?&][^=&#]*(?:password|passwd|secret|token)[^=&#]*=)[^&#]*")
+_SPELLINGS: Final = {"postgres": "postgresql", "pgmq+postgres": "pgmq+postgresql"}
+_LATER: Final = (
+    "postgresql",
+    "redis",
+    "rediss",
+    "amqp",
+    "amqps",
+    "sidekiq+redis",
+    "sidekiq+rediss",
+    "pgmq+postgresql",
+)
+
+
+def open_store(url: str, *, root: Path, clock: Clock | None = None, auto_migrate: bool = True) -> Store:
+    """Give the store that a URL names, without touching it yet.
+
+    A relative SQLite path is relative to ``root``. ``clock`` replaces the operating system's; with ``auto_migrate``
+    the store makes its schema on first use. Raises ConfigurationError for a URL that is wrong or whose store comes
+    with a later version.
+    """
+    canonical = canonical_url(url)
+    scheme = _scheme(canonical)
+    if scheme in _LATER:
+        raise ConfigurationError(f"{mask(url)}: {scheme}:// comes with a later version; {_READY}")
+    return _OPENERS[scheme](_Wish(canonical, root, clock, auto_migrate))
+
+
+def canonical_url(url: str) -> str:
+    """Give a store URL in its one spelling (``postgresql``, not ``postgres``).
+
+    Raises ConfigurationError for what is no URL or has a scheme of no store.
+    """
+    scheme = _scheme(url)
+    if not scheme:
+        raise ConfigurationError(f"{mask(url)!r} is not a store URL; for a SQLite file write sqlite:///{mask(url)}")
+    scheme = _SPELLINGS.get(scheme, scheme)
+    if scheme not in _OPENERS and scheme not in _LATER:
+        near = get_close_matches(scheme, [*_OPENERS, *_LATER], n=1)
+        hint = f"did you mean {near[0]}://?" if near else _READY
+        raise ConfigurationError(f"{mask(url)}: no store has the scheme {scheme}://; {hint}")
+    return f"{scheme}://{_behind_scheme(url)}"
+
+
+def sqlite_path(url: str, root: Path) -> Path:
+    """Give the absolute path of the file that a ``sqlite:///`` URL names; a relative one is relative to ``root``."""
+    parts = urlsplit(url)
+    name = unquote(parts.path.removeprefix("/"))
+    _check_sqlite(url, parts, name)
+    path = (root / name).absolute()
+    if not path.parent.exists() and not name.startswith("/") and Path("/", name).parent.is_dir():
+        raise ConfigurationError(
+            f"{mask(url)} is relative to {root}, which has no folder {Path(name).parent}; "
+            f"an absolute path has four slashes: sqlite:////{name}"
+        )
+    return path
+
+
+def mask(url: str) -> str:
+    """Give a URL without its secrets: the password, and options named password, secret or token, become ``***``."""
+    scheme, separator, rest = url.partition("://")
+    # The last @ ends the credentials, whatever a password that nobody encoded contains.
+    credentials, at, tail = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return _SECRET_OPTION.sub(rf"\1{_MASK}", f"{scheme}{separator}{user}{colon and ':' + _MASK}{at}{tail}")
+
+
+def _scheme(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    return scheme.strip().lower() if separator else ""
+
+
+def _behind_scheme(url: str) -> str:
+    return url.partition("://")[2]
+
+
+def _check_sqlite(url: str, parts: SplitResult, name: str) -> None:
+    shown = mask(url)
+    if ":memory:" in url:
+        raise ConfigurationError(f"{shown}: a SQLite database in memory is no store; write memory://")
+    if parts.netloc:
+        raise ConfigurationError(f"{shown}: write three slashes for a path relative to the project root: sqlite:///…")
+    if not name or name.endswith("/"):
+        raise ConfigurationError(f"{shown} names no file; write sqlite:///stoker.sqlite3")
+    if parts.fragment:
+        raise ConfigurationError(f"{shown}: write # in a path as %23")
+    # sqlx's `?mode=rwc` stands in every Loco file, and says what happens here anyway.
+    for option, value in parse_qsl(parts.query, keep_blank_values=True):
+        if (option, value) != ("mode", "rwc"):
+            raise ConfigurationError(f"{shown}: a sqlite:// URL has no option {option}")
+
+
+class _Wish(NamedTuple):
+    url: str
+    root: Path
+    clock: Clock | None
+    auto_migrate: bool
+
+
+def _memory(wish: _Wish) -> Store:
+    if _behind_scheme(wish.url):
+        raise ConfigurationError(f"{mask(wish.url)}: a memory:// URL has nothing behind the slashes")
+    from stoker.stores.memory import MemoryStore
+
+    return MemoryStore(clock=wish.clock)
+
+
+def _sqlite(wish: _Wish) -> Store:
+    path = sqlite_path(wish.url, wish.root)
+    from stoker.stores.sqlite import SqliteStore
+
+    return SqliteStore(path, clock=wish.clock, auto_migrate=wish.auto_migrate)
+
+
+_OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {"memory": _memory, "sqlite": _sqlite}
+_READY: Final = f"this one has {', '.join(f'{scheme}://' for scheme in _OPENERS)}"
