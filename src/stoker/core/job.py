@@ -264,6 +264,10 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     concurrency: int
     running: int = 0
+    performed: int = 0
+    """Attempts ended since it started."""
+    rate: float = 0.0
+    """Attempts per second since its previous announcement."""
     stopping: bool = False
     beat_at: int = 0
     """Set by the store."""

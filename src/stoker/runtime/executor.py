@@ -12,7 +12,7 @@ import msgspec
 
 from stoker.core.clock import Clock
 from stoker.core.decide import trace_of
-from stoker.core.duration import SECOND, in_words, micros
+from stoker.core.duration import SECOND, as_datetime, in_words
 from stoker.core.job import Claim, JobId
 from stoker.core.outcome import (
     CancelledByHandler,
@@ -25,7 +25,7 @@ from stoker.core.outcome import (
     Unreadable,
 )
 from stoker.errors import Corrupt, JobTimeout, Misfit
-from stoker.jobs.context import Context
+from stoker.jobs.context import Context, Flag
 from stoker.jobs.definition import JobDefinition
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
@@ -63,7 +63,8 @@ class Executor:
         clock: Clock,
         events: Events,
         middleware: Sequence[Middleware] = (),
-        misfit_after: int = 86_400 * SECOND,
+        stopping: Flag | None = None,
+        misfit_after: int | None = 86_400 * SECOND,
         mark_started: Callable[[Claim], Awaitable[None]] | None = None,
     ) -> None:
         self._definitions = definitions
@@ -73,6 +74,7 @@ class Executor:
         self._clock = clock
         self._events = events
         self._middleware = tuple(middleware)
+        self._stopping = stopping
         self._misfit_after = misfit_after
         self._mark_started = mark_started
 
@@ -97,7 +99,7 @@ class Executor:
         return definition.decode(claim.args)
 
     def _misfit(self, claim: Claim, error: Misfit) -> Outcome:
-        if self._clock.now() - claim.enqueued_at > self._misfit_after:
+        if self._misfit_after is not None and self._clock.now() - claim.enqueued_at > self._misfit_after:
             return DiscardedByHandler(f"misfit for more than {in_words(self._misfit_after)}: {error}")
         return GivenBack(f"misfit: {error}", delay=MISFIT_DELAY)
 
@@ -120,15 +122,18 @@ class Executor:
         slot.started = started = self._clock.monotonic()
         timeout = definition.timeout_within(self._defaults)
         if definition.wants_context or self._middleware or slot.threaded:
-            deadline = None if timeout is None else self._clock.now() + timeout
-            slot.context = Context.of(claim, self._state, deadline)
+            deadline = None if timeout is None else as_datetime(self._clock.now() + timeout)
+            slot.cancelled = Flag()
+            slot.context = Context(
+                claim, self._state, deadline=deadline, cancelled=slot.cancelled, stopping=self._stopping
+            )
         if timeout is not None:
             expire = functools.partial(self._expire, slot, timeout)
             slot.timer = self._clock.call_later(timeout / SECOND, expire)
         return started
 
     def _end(self, slot: Slot) -> None:
-        slot.claim = slot.context = None
+        slot.claim = slot.context = slot.cancelled = None
         slot.slow_reported = False
         if slot.timer is not None:
             slot.timer.cancel()
@@ -177,14 +182,13 @@ class Executor:
             case asyncio.CancelledError() if slot.interruption is not None:
                 return GivenBack(slot.interruption.value, duration=duration)
             case Snooze():
-                return Snoozed(micros(error.delay, "Snooze delay"), duration)
+                return Snoozed(error.delay, duration)
             case Cancel():
                 return CancelledByHandler(error.reason, duration)
             case Discard():
                 return DiscardedByHandler(error.reason, duration)
             case Retry():
-                delay = None if error.delay is None else micros(error.delay, "Retry delay")
-                return Failed(error, "", delay, duration)
+                return Failed(error, "", error.delay, duration)
             case _:
                 return Failed(error, trace_of(error), None, duration)
 

@@ -37,7 +37,7 @@ class Wishes(msgspec.Struct, frozen=True):
     worker: str
     lease: int
     poll_interval: float
-    """Seconds between looks where nothing wakes the worker; give or take ``jitter`` (a fraction)."""
+    """Seconds between looks where nothing wakes the worker, plus up to ``jitter``."""
     jitter: float = 0.1
 
 
@@ -179,8 +179,7 @@ class Fetcher:
     async def _sleep(self, *, found: bool) -> None:
         if not found and not any(pool.busy for pool in self._pools):
             self.idle.set()
-        spread = random.uniform(1 - self._wishes.jitter, 1 + self._wishes.jitter)
-        timeout = self._wishes.poll_interval * spread
+        timeout = self._wishes.poll_interval + random.uniform(0, self._wishes.jitter)
         if self._due is not None:
             timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
         await self._store.wait(self._queues, timeout)

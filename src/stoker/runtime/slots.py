@@ -15,7 +15,7 @@ from enum import Enum
 
 from stoker.core.clock import Clock, Timer
 from stoker.core.job import Claim, JobId
-from stoker.jobs.context import Context
+from stoker.jobs.context import Context, Flag
 
 TURN = 0.002
 """Seconds a slot may go on without giving the event loop a turn."""
@@ -33,12 +33,13 @@ class Interruption(Enum):
 class Slot:
     """What one slot is doing; while it performs, ``claim`` is set."""
 
-    __slots__ = ("claim", "context", "interruption", "slow_reported", "started", "task", "threaded", "timer")
+    __slots__ = ("cancelled", "claim", "context", "interruption", "slow_reported", "started", "task", "threaded", "timer")
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.claim: Claim | None = None
         self.context: Context[object] | None = None
+        self.cancelled: Flag | None = None
         self.started = 0.0
         self.interruption: Interruption | None = None
         self.threaded = False
@@ -46,12 +47,12 @@ class Slot:
         self.slow_reported = False
 
     def interrupt(self, why: Interruption) -> None:
-        """Ask the attempt to stop: a task is cancelled, a thread sees ``cancelled`` or ``stopping`` in its context."""
+        """Ask the attempt to stop: a task is cancelled, a thread sees ``cancelled`` in its context."""
         if self.claim is None or self.interruption is not None:
             return
         self.interruption = why
-        if self.context is not None and why is not Interruption.STOPPED:
-            self.context.cancelled = True
+        if self.cancelled is not None and why is not Interruption.STOPPED:
+            self.cancelled.up = True
         if not self.threaded and self.task is not None:
             self.task.cancel()
 

@@ -43,6 +43,11 @@ class Threads:
         self._work.put((future, copy_context(), call))
         return future
 
+    def prestart(self) -> None:
+        """Start one thread now: an interpreter that shuts down (3.12 and later) starts none, yet may have jobs left."""
+        if not self._threads:
+            self._start()
+
     def close(self) -> None:
         """Let idle threads end; those that run a function end after it, or with the process."""
         for _ in self._threads:
@@ -51,8 +56,13 @@ class Threads:
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
 
     def _serve(self) -> None:
         while True:

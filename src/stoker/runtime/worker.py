@@ -20,6 +20,7 @@ from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Extended, JobId, Token, WorkerInfo
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
 from stoker.errors import StoreError
+from stoker.jobs.context import Flag
 from stoker.jobs.definition import JobDefinition
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
@@ -67,10 +68,11 @@ class WorkerPlan(msgspec.Struct, frozen=True):
     """Microseconds."""
     grace: float = 25.0
     stuck_after: float = 300.0
-    misfit_after: int = 86_400 * SECOND
-    """Microseconds."""
+    misfit_after: int | None = 86_400 * SECOND
+    """Microseconds; None waits for ever."""
     poll_interval: float = 1.0
     jitter: float = 0.1
+    """At most so much is added to the poll interval."""
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -106,7 +108,9 @@ class Worker:
         self._events = events
         self._leases = Leases()
         self._stop = asyncio.Event()
+        self._finish = asyncio.Event()
         self._given_back = 0
+        self._stopping = Flag()
         self._threads = Threads(plan.concurrency)
         self._executor = Executor(
             definitions,
@@ -116,6 +120,7 @@ class Worker:
             clock=clock,
             events=events,
             middleware=middleware,
+            stopping=self._stopping,
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
         )
@@ -129,6 +134,8 @@ class Worker:
         self._keeper = self._make_keeper()
         self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
         self._started_at = clock.now()
+        self._rated = (clock.monotonic(), 0)
+        self._next_beat = 0.0
         self._slow_after = {
             name: definition.slow_after_within(defaults) / SECOND for name, definition in definitions.items()
         }
@@ -137,26 +144,28 @@ class Worker:
 
     async def run(self, *, until_empty: bool = False) -> None:
         """Work until `stop`, or until nothing that this worker could perform is available, running or due."""
+        if until_empty:
+            self.finish()
         services = self._start_services()
         fetching = asyncio.ensure_future(self._fetcher.run())
-        ending = asyncio.ensure_future(self._until_empty() if until_empty else self._stop.wait())
-        stopped = asyncio.ensure_future(self._stop.wait())
+        endings = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(self._emptied())}
         try:
-            await asyncio.wait({fetching, ending, stopped, *services}, return_when=asyncio.FIRST_COMPLETED)
-            crashed = next((task for task in (fetching, ending, *services) if task.done()), None)
+            ended, _ = await asyncio.wait({fetching, *services, *endings}, return_when=asyncio.FIRST_COMPLETED)
             await self._shut_down(fetching)
-            if crashed is not None and crashed is not ending:
-                crashed.result()
-            elif ending.done():
-                ending.result()
+            for task in ended:
+                task.result()
         finally:
             self._keeper.stop()
-            await _cancelled(fetching, ending, stopped, *services)
+            await _cancelled(fetching, *services, *endings)
             self._threads.close()
 
     def stop(self) -> None:
         """Claim no more, give running jobs the grace period; called on the worker's event loop."""
         self._stop.set()
+
+    def finish(self) -> None:
+        """Stop as soon as the store is empty; called on the worker's event loop."""
+        self._finish.set()
 
     @property
     def performed(self) -> int:
@@ -172,6 +181,8 @@ class Worker:
         plan = self.plan
         self._events.emit(WorkerStarted(self.id, plan.queues, plan.names, plan.concurrency))
         self._keeper.start()
+        if not all(definition.is_async for definition in self._definitions.values()):
+            self._threads.prestart()
         lease = plan.lease / SECOND
         ticks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("reclaim", self._maintenance.reclaim, min(5.0, lease / 3)),
@@ -182,7 +193,8 @@ class Worker:
         services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
         return [asyncio.ensure_future(service) for service in services]
 
-    async def _until_empty(self) -> None:
+    async def _emptied(self) -> None:
+        await self._finish.wait()
         plan = self.plan
         while True:
             await self._fetcher.idle.wait()
@@ -199,9 +211,7 @@ class Worker:
         self._keeper.stopping = True
         self._events.emit(WorkerStopping(self.id, sum(1 for _ in self.running()), self.plan.grace))
         await _cancelled(fetching)
-        for slot in self.running():
-            if slot.context is not None:
-                slot.context.stopping = True
+        self._stopping.up = True
         self._return_waiting()
         await self._mark_stopping()
         await self._until(lambda: not any(self.running()), self.plan.grace)
@@ -339,12 +349,21 @@ class Worker:
             plan.queues,
             plan.names,
             plan.concurrency,
-            running=len(self._leases),
+            running=sum(1 for pool in self._pools for slot in tuple(pool.slots) if slot.claim is not None),
+            performed=self.performed,
+            rate=self._rate(),
             stopping=self._keeper.stopping,
         )
 
+    def _rate(self) -> float:
+        now, performed = self._clock.monotonic(), self.performed
+        since, before = self._rated
+        self._rated = (now, performed)
+        return round((performed - before) / (now - since), 1) if now > since else 0.0
+
     def _beat(self) -> None:
-        if self._store.supports(Capability.PRESENCE):
+        if self._store.supports(Capability.PRESENCE) and self._clock.monotonic() >= self._next_beat:
+            self._next_beat = self._clock.monotonic() + BEAT_TTL / SECOND / 4
             self._store.run(self._store.beat(self._info(), BEAT_TTL))
 
     async def _announce(self, ttl: int) -> None:

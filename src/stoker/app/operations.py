@@ -1,0 +1,219 @@
+"""What operators do with a store: look, cancel, retry, replay, delete, pause. Needs no job definitions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from stoker.core.capability import Capability
+from stoker.core.command import Command
+from stoker.core.duration import SECOND
+from stoker.core.filters import Filter
+from stoker.core.job import (
+    FINAL,
+    Changed,
+    JobId,
+    NewJob,
+    Pause,
+    QueueCount,
+    State,
+    StoredJob,
+    WorkerInfo,
+    new_call,
+)
+from stoker.errors import JobNotFound
+from stoker.stores.base import Store
+
+BATCH = 500
+PAGE = 1000
+
+
+class Unserved(msgspec.Struct, frozen=True):
+    """What waits in a queue although no live worker takes it."""
+
+    names: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class QueueStatus(msgspec.Struct, frozen=True):
+    """One queue at one moment; the lag is the age of the oldest available job, in seconds."""
+
+    name: str
+    paused: bool
+    served: bool
+    lag_seconds: float
+    states: dict[str, int]
+    unserved: Unserved
+
+
+class StoreStatus(msgspec.Struct, frozen=True):
+    """One store at one moment; ``rate`` is attempts per second over all its workers."""
+
+    name: str
+    url: str
+    rate: float
+    queues: tuple[QueueStatus, ...]
+    paused_names: tuple[str, ...]
+    workers: tuple[WorkerInfo, ...]
+
+
+class Operations:
+    """The operator's verbs on one store; each works in bounded batches and says how many jobs it changed."""
+
+    def __init__(self, store: Store, name: str, now: Callable[[], int]) -> None:
+        self._store = store
+        self._name = name
+        self._now = now
+
+    # -- look --------------------------------------------------------------------------------------------------------
+
+    def list(self, only: Filter, limit: int = 50) -> list[StoredJob]:
+        """Give the newest matching jobs."""
+        found: list[StoredJob] = []
+        for page in self._pages(only, limit):
+            found.extend(page)
+        return found[:limit]
+
+    def show(self, id: JobId) -> StoredJob:
+        """Give one job; JobNotFound if the store does not have it."""
+        found = self._store.run(self._store.find(Filter(ids=(id,)), 1))
+        if not found:
+            raise JobNotFound(f"no job {id} in {self._store.url}")
+        return found[0]
+
+    def count(self, only: Filter) -> int:
+        """Count the matching jobs."""
+        return sum(len(page) for page in self._pages(only, None))
+
+    def status(self) -> StoreStatus:
+        """Say how the store stands."""
+        store, now = self._store, self._now()
+        workers = tuple(store.run(store.workers())) if store.supports(Capability.PRESENCE) else ()
+        paused = store.run(store.paused()) if store.supports(Capability.PAUSE) else []
+        by_queue: dict[str, list[QueueCount]] = defaultdict(list)
+        for row in store.run(store.count()):
+            by_queue[row.queue].append(row)
+        for queue in [value for worker in workers for value in worker.queues]:
+            by_queue.setdefault(queue, [])
+        return StoreStatus(
+            self._name,
+            store.url,
+            round(sum(worker.rate for worker in workers), 1),
+            tuple(_queue_status(queue, rows, paused, workers, now) for queue, rows in sorted(by_queue.items())),
+            tuple(sorted(pause.value for pause in paused if pause.kind == "name")),
+            workers,
+        )
+
+    def paused(self) -> Sequence[Pause]:
+        """Give what is paused."""
+        return self._store.run(self._store.paused())
+
+    def workers(self) -> Sequence[WorkerInfo]:
+        """Give the live workers."""
+        return self._store.run(self._store.workers())
+
+    # -- change ------------------------------------------------------------------------------------------------------
+
+    def cancel(self, only: Filter) -> int:
+        """Cancel waiting jobs and ask running ones to stop."""
+        return self._all(lambda: self._store.cancel(only, BATCH))
+
+    def retry(self, only: Filter) -> int:
+        """Make cancelled, discarded, retryable and scheduled jobs available."""
+        return self._all(lambda: self._store.retry(only, BATCH))
+
+    def promote(self, only: Filter) -> int:
+        """Make scheduled and retryable jobs available now."""
+        return self._all(lambda: self._store.promote_now(only, BATCH))
+
+    def delete(self, only: Filter) -> int:
+        """Delete jobs that do not run."""
+        return self._all(lambda: self._store.delete(only, BATCH))
+
+    def replay(self, only: Filter) -> list[JobId]:
+        """Enqueue finished jobs again as new jobs with the same arguments, linked to the old by ``origin``."""
+        wanted = tuple(state for state in only.states if state in FINAL) or tuple(sorted(FINAL))
+        if only.states and not set(only.states) & FINAL:
+            return []
+        made: list[JobId] = []
+        # The ids are gathered first: the new jobs must not be replayed in their turn.
+        jobs = [job for page in self._pages(msgspec.structs.replace(only, states=wanted), None) for job in page]
+        for start in range(0, len(jobs), BATCH):
+            batch = [_again(job) for job in reversed(jobs[start : start + BATCH])]
+            made.extend(answer.id for answer in self._store.run(self._store.enqueue(batch, new_call())))
+        return made
+
+    def pause(self, kind: str, values: Sequence[str]) -> int:
+        """Pause queues (``queue``) or job names (``name``)."""
+        return self._store.run(self._store.pause(kind, values, True)).count
+
+    def resume(self, kind: str, values: Sequence[str]) -> int:
+        """Resume queues or job names."""
+        return self._store.run(self._store.pause(kind, values, False)).count
+
+    def _all(self, verb: Callable[[], Command[Changed]]) -> int:
+        total = 0
+        while True:
+            changed = self._store.run(verb())
+            total += changed.count
+            if not changed.more or not changed.count:
+                return total
+
+    def _pages(self, only: Filter, limit: int | None) -> Iterator[list[StoredJob]]:
+        before: JobId | None = None
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = self._store.run(self._store.find(only, size, before))
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            before = page[-1].id
+            left = None if left is None else left - len(page)
+
+
+def _again(job: StoredJob) -> NewJob:
+    return NewJob(
+        name=job.name,
+        args=job.args,
+        queue=job.queue,
+        route=job.route,
+        priority=job.priority,
+        max_attempts=job.max_attempts,
+        crash_limit=job.crash_limit,
+        labels=job.labels,
+        meta=job.meta,
+        keep=job.keep,
+        keep_failed=job.keep_failed,
+        version=job.version,
+        origin=job.id,
+    )
+
+
+def _queue_status(
+    queue: str, rows: Sequence[QueueCount], paused: Sequence[Pause], workers: Sequence[WorkerInfo], now: int
+) -> QueueStatus:
+    states: dict[str, int] = {state.value: 0 for state in State}
+    for row in rows:
+        states[row.state] += row.count
+    available = [row for row in rows if row.state is State.AVAILABLE]
+    oldest = min((row.oldest for row in available), default=now)
+    serving = [worker for worker in workers if queue in worker.queues]
+    known = {name for worker in serving for name in worker.names}
+    return QueueStatus(
+        queue,
+        any(pause.kind == "queue" and pause.value == queue for pause in paused),
+        bool(serving),
+        round(max(0, now - oldest) / SECOND, 3),
+        states,
+        Unserved(tuple(sorted({row.name for row in available if row.name not in known}))),
+    )
+
+
+def as_plain(value: Any) -> Any:
+    """Turn a status or worker into plain dicts and lists, for JSON."""
+    return msgspec.to_builtins(value)
