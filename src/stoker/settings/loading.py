@@ -6,13 +6,13 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from msgspec import structs
 
 from stoker.errors import ConfigurationError
 from stoker.settings.files import DEFAULT_ENVIRONMENT, find_file, find_root
-from stoker.settings.schema import Entry, Key, built, dotted, flattened
+from stoker.settings.schema import Entry, Key, built, dotted, flattened, nested
 from stoker.settings.sections import Keys, Settings, StoreSettings
 from stoker.settings.spellings import own_sections, plain, uri_of_kind, with_url
 from stoker.settings.variables import ENVIRONMENT, from_environment
@@ -69,15 +69,10 @@ def _from_file(root: Path, file: Path | None, environ: Mapping[str, str]) -> dic
 
 
 def _given(values: Mapping[str, object], origin: str) -> dict[Key, Entry]:
-    nested: dict[str, Any] = {}
+    entries: dict[Key, Entry] = {}
     for key, value in values.items():
-        *sections, last = key.split(".")
-        inner = nested
-        for section in sections:
-            inner = inner.setdefault(section, {})
-        if value is not None:
-            inner[last] = value
-    return flattened(Keys, plain(with_url(nested)), origin)
+        entries |= flattened(Keys, plain(with_url(nested(key.split("."), value))), origin)
+    return entries
 
 
 def _with_stores(keys: Keys, environment: str, entries: Mapping[Key, Entry]) -> Keys:

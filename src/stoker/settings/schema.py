@@ -6,7 +6,7 @@ A written mapping is first flattened into entries (key → value and origin), so
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeAlias, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
 
@@ -42,6 +42,15 @@ class Leaf(NamedTuple):
 def dotted(key: Key) -> str:
     """Write a key as people do: ``workers.concurrency``."""
     return ".".join(key)
+
+
+def nested(key: Sequence[str], value: object) -> dict[str, object]:
+    """Write one value the way a file would have it: ``("workers", "lease"), 2`` is ``{"workers": {"lease": 2}}``."""
+    *sections, last = key
+    written: dict[str, object] = {last: value}
+    for section in reversed(sections):
+        written = {section: written}
+    return written
 
 
 def flattened(struct: type[Struct], written: Mapping[Any, object], origin: str, at: Key = ()) -> dict[Key, Entry]:

@@ -59,7 +59,7 @@ def converted(kind: Any, value: object, key: str) -> object:
         return _positive(value, key)
     if kind == Limit:
         return None if value in (None, "none") else _duration(value, key)
-    if kind == Kept:
+    if kind in (Kept, Kept | None):
         return "forever" if value == "forever" else _duration(value, key)
     if kind == Mode:
         return _mode(value, key)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from stoker.errors import ConfigurationError
-from stoker.settings.schema import Entry, Key, flattened, leaves
+from stoker.settings.schema import Entry, Key, flattened, leaves, nested
 from stoker.settings.sections import Keys
 from stoker.settings.spellings import plain, with_url
 
@@ -31,10 +31,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[Key, Entry]:
 
 
 def _entries(name: str, value: str) -> dict[Key, Entry]:
-    *sections, last = name.removeprefix(PREFIX).lower().split("__")
-    written: dict[str, object] = {last: value}
-    for section in reversed(sections):
-        written = {section: written}
+    written = nested(name.removeprefix(PREFIX).lower().split("__"), value)
     try:
         return flattened(Keys, plain(with_url(written)), name)
     except ConfigurationError:

@@ -1,0 +1,125 @@
+"""What a store's URL means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stoker.errors import ConfigurationError
+from stoker.stores.memory import MemoryStore
+from stoker.stores.sqlite import SqliteStore
+from stoker.stores.urls import canonical_url, mask, open_store, sqlite_path
+
+
+def test_memory_gives_a_store_of_its_own_each_time(tmp_path: Path) -> None:
+    first, second = open_store("memory://", root=tmp_path), open_store("memory://", root=tmp_path)
+
+    assert isinstance(first, MemoryStore)
+    assert first is not second
+
+
+def test_sqlite_gives_a_store_without_touching_the_disk(tmp_path: Path) -> None:
+    store = open_store("sqlite:///jobs.db", root=tmp_path)
+
+    assert isinstance(store, SqliteStore)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///jobs.db", "{root}/jobs.db"),
+        ("sqlite:///var/jobs.db", "{root}/var/jobs.db"),
+        ("sqlite:////data/jobs.db", "/data/jobs.db"),
+        ("sqlite:///my%20jobs%23.db", "{root}/my jobs#.db"),
+        ("sqlite:///jobs.db?mode=rwc", "{root}/jobs.db"),
+    ],
+)
+def test_a_sqlite_path_is_relative_to_the_root_or_has_four_slashes(tmp_path: Path, url: str, path: str) -> None:
+    (tmp_path / "var").mkdir()
+
+    assert sqlite_path(url, tmp_path) == Path(path.format(root=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("sqlite:///", "names no file"),
+        ("sqlite:///folder/", "names no file"),
+        ("sqlite://jobs.db", "write three slashes"),
+        ("sqlite:///:memory:", "write memory://"),
+        ("sqlite:///a#b.db", "%23"),
+        ("sqlite:///jobs.db?timeout=5", "has no option timeout"),
+        ("memory://jobs", "nothing behind the slashes"),
+        ("jobs.db", "is not a store URL; for a SQLite file write sqlite:///jobs.db"),
+        ("", "is not a store URL"),
+        ("sqllite:///jobs.db", r"did you mean sqlite://\?"),
+        ("mysql://localhost", "no store has the scheme mysql://"),
+    ],
+)
+def test_a_wrong_url_says_what_to_write(tmp_path: Path, url: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        open_store(url, root=tmp_path)
+
+
+def test_an_absolute_path_with_three_slashes_is_an_error_where_its_folder_would_be_missing(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(ConfigurationError, match=f"an absolute path has four slashes: sqlite:///{other}/jobs.db"):
+        sqlite_path(f"sqlite://{other}/jobs.db", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://db/shop",
+        "postgres://db/shop",
+        "redis://cache",
+        "rediss://cache",
+        "amqp://mq",
+        "amqps://mq",
+        "sidekiq+redis://cache",
+        "pgmq+postgresql://db/shop",
+    ],
+)
+def test_a_store_of_a_later_version_says_so(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="comes with a later version; this one has memory://, sqlite://"):
+        open_store(url, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("postgres://db/shop", "postgresql://db/shop"),
+        ("pgmq+postgres://db/shop", "pgmq+postgresql://db/shop"),
+        ("SQLite:///Jobs.db", "sqlite:///Jobs.db"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_a_url_has_one_spelling(written: str, canonical: str) -> None:
+    assert canonical_url(written) == canonical
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("postgresql://me:secret@db:5432/shop", "postgresql://me:***@db:5432/shop"),
+        ("redis://:secret@cache/0", "redis://:***@cache/0"),
+        ("redis://me@cache/0", "redis://me@cache/0"),
+        ("redis://me:p@ss/wo?rd#@cache/0", "redis://me:***@cache/0"),
+        ("postgresql://db/shop?sslpassword=x&schema=jobs", "postgresql://db/shop?sslpassword=***&schema=jobs"),
+        ("redis://cache?prefix=a&TOKEN=x", "redis://cache?prefix=a&TOKEN=***"),
+        ("sqlite:///jobs.db", "sqlite:///jobs.db"),
+        ("memory://", "memory://"),
+        ("jobs.db", "jobs.db"),
+    ],
+)
+def test_a_masked_url_has_no_secret(url: str, masked: str) -> None:
+    assert mask(url) == masked
+
+
+def test_a_url_in_an_error_is_masked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_store("postgresql://me:hunter2@db/shop", root=tmp_path)
+    assert "hunter2" not in str(caught.value)
