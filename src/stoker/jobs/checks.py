@@ -1,0 +1,181 @@
+"""One check for each option's value: gives the value as it is kept, or a DefinitionError that says what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from stoker.core.backoff import Backoff, wait_after
+from stoker.core.duration import Duration, Keep, instant_micros, keep_micros, micros
+from stoker.core.job import Due
+from stoker.errors import ConfigurationError, DefinitionError
+from stoker.jobs.fidelity import difference, obstacle
+from stoker.jobs.unique import Unique
+
+if TYPE_CHECKING:
+    from stoker.jobs.freeform import JSON
+
+UNLIMITED: Final = 0
+"""What ``"none"`` is kept as, where a duration is asked for."""
+FOREVER: Final = -1
+"""What ``keep="forever"`` is kept as while it is not merged; a store is given None."""
+LONGEST_NAME: Final = 200
+
+Check = Callable[[str, Any], Any]
+
+
+def word(what: str, value: object) -> str:
+    """Check a name: of a job, a queue, a store."""
+    if not isinstance(value, str) or not value or len(value) > LONGEST_NAME or not value.isprintable() or " " in value:
+        raise DefinitionError(
+            f"{what}: {value!r}: write a text of 1 to {LONGEST_NAME} printable characters without spaces"
+        )
+    return value
+
+
+def words(what: str, value: object) -> tuple[str, ...]:
+    """Check several names or labels."""
+    if isinstance(value, str) or not isinstance(value, (Sequence, frozenset, set)):
+        raise DefinitionError(f"{what}: {value!r}: write a list of texts")
+    return tuple(dict.fromkeys(word(what, one) for one in value))
+
+
+def whole(least: int, most: int | None = None) -> Check:
+    """Make the check of an integer within bounds."""
+
+    def check(what: str, value: object) -> int:
+        fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        if not fits or (most is not None and isinstance(value, int) and value > most):
+            bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
+            raise DefinitionError(f"{what}: {value!r}: write an integer {bounds}")
+        return int(value)  # type: ignore[call-overload,no-any-return]
+
+    return check
+
+
+def duration(what: str, value: Duration) -> int:
+    """Check a duration; microseconds."""
+    try:
+        return micros(value, what)
+    except ConfigurationError as error:
+        raise DefinitionError(str(error)) from error
+
+
+def limit(what: str, value: Duration | Literal["none"]) -> int:
+    """Check a duration that may be "none"; microseconds or UNLIMITED."""
+    if value == "none":
+        return UNLIMITED
+    checked = duration(what, value)
+    if checked == 0:
+        raise DefinitionError(f'{what}: {value!r}: write a duration above 0, or "none" for no limit')
+    return checked
+
+
+def keep(what: str, value: Keep) -> int:
+    """Check a retention; microseconds or FOREVER."""
+    try:
+        kept = keep_micros(value, what)
+    except ConfigurationError as error:
+        raise DefinitionError(f'{error}, or "forever"') from error
+    return FOREVER if kept is None else kept
+
+
+def delay(what: str, value: Duration) -> Due:
+    """Check a delay."""
+    return Due(duration(what, value))
+
+
+def instant(what: str, value: datetime) -> Due:
+    """Check an instant."""
+    if not isinstance(value, datetime):
+        raise DefinitionError(f"{what}: {value!r}: write an aware datetime, or use delay=")
+    try:
+        return Due(at=instant_micros(value, "at"))
+    except ConfigurationError as error:
+        raise DefinitionError(f"{what}: {error}") from error
+
+
+def backoff(what: str, value: Backoff) -> Backoff:
+    """Check that a backoff, called as after the first failure, gives a duration."""
+    advice = "write exponential(), linear(), fixed(…), or a function from the number of failures to a duration"
+    if not callable(value):
+        raise DefinitionError(f"{what}: {value!r}: {advice}")
+    try:
+        wait_after(1, value, 0.0)
+    except Exception as error:
+        raise DefinitionError(f"{what}: {value!r} gave no duration for 1 failure ({error}); {advice}") from error
+    return value
+
+
+def exceptions(what: str, value: object) -> tuple[type[BaseException], ...]:
+    """Check one exception class or several."""
+    kinds = (value,) if isinstance(value, type) else value
+    if not isinstance(kinds, (Sequence, frozenset, set)) or isinstance(kinds, str):
+        raise DefinitionError(f"{what}: {value!r}: write an exception class or a list of them")
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise DefinitionError(f"{what}: {kind!r} is not an exception class")
+    return tuple(kinds)
+
+
+def unique(what: str, value: object) -> Unique | Literal[False]:
+    """Check `unique`: True stands for Unique()."""
+    if value is True:
+        return Unique()
+    if value is False or isinstance(value, Unique):
+        return value
+    raise DefinitionError(f"{what}: {value!r}: write True, False or Unique(…)")
+
+
+def meta(what: str, value: object) -> Mapping[str, JSON]:
+    """Check a mapping that travels as JSON; a copy of it."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise DefinitionError(f"{what}: {value!r}: write a dict with texts as keys")
+    try:
+        arrived: dict[str, JSON] = msgspec.json.decode(msgspec.json.encode(dict(value)))
+    except Exception as error:
+        raise DefinitionError(obstacle(value, what) or f"{what}: {error}") from error
+    changed = difference(value, arrived, what)
+    if changed is not None:
+        raise DefinitionError(changed)
+    return arrived
+
+
+JOB_CHECKS: Final[Mapping[str, Check]] = {
+    "name": word,
+    "aliases": words,
+    "queue": word,
+    "priority": whole(-100, 100),
+    "max_attempts": whole(1),
+    "crash_limit": whole(1),
+    "backoff": backoff,
+    "retry_on": exceptions,
+    "discard_on": exceptions,
+    "timeout": limit,
+    "slow_after": limit,
+    "max_snoozes": whole(0),
+    "unique": unique,
+    "labels": words,
+    "meta": meta,
+    "keep": keep,
+    "keep_failed": keep,
+    "store": word,
+}
+
+ENQUEUE_CHECKS: Final[Mapping[str, Check]] = {
+    "delay": delay,
+    "at": instant,
+    "queue": word,
+    "priority": whole(-100, 100),
+    "unique": unique,
+    "labels": words,
+    "meta": meta,
+    "max_attempts": whole(1),
+    "keep": keep,
+    "keep_failed": keep,
+    "transaction": lambda what, value: value,
+    "store": word,
+}

@@ -1,0 +1,146 @@
+"""What a handler may know of the attempt it is in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, MutableMapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import msgspec
+
+from stoker.core.job import Claim, JobId, Token
+from stoker.errors import StokerError
+
+if TYPE_CHECKING:
+    from stoker.jobs.freeform import JSON
+
+S_co = TypeVar("S_co", covariant=True)
+_LOGGER = logging.getLogger("stoker.job")
+_ABSENT = object()
+
+
+class Flag:
+    """A flag that one thread raises and others read; it is never lowered."""
+
+    __slots__ = ("up",)
+
+    def __init__(self) -> None:
+        self.up = False
+
+    def __bool__(self) -> bool:
+        return self.up
+
+
+class Context(Generic[S_co]):
+    """The attempt that a handler is in; asked for by annotating the first parameter with it.
+
+    ``Context[State]`` names the type of the application's state, which the lifespan made.
+    """
+
+    __slots__ = ("_cancelled", "_claim", "_deadline", "_log", "_meta", "_state", "_stopping")
+
+    def __init__(
+        self,
+        claim: Claim,
+        state: object = _ABSENT,
+        *,
+        deadline: datetime | None = None,
+        cancelled: Flag | None = None,
+        stopping: Flag | None = None,
+    ) -> None:
+        self._claim = claim
+        self._state = state
+        self._deadline = deadline
+        self._cancelled = cancelled or Flag()
+        self._stopping = stopping or Flag()
+        self._meta: Mapping[str, JSON] | None = None
+        self._log: JobLog | None = None
+
+    @classmethod
+    def direct(cls, name: str) -> Context[Any]:
+        """Make the context of a handler that is called directly, outside any worker: it has no state, no real id."""
+        return Context(Claim(JobId("direct"), Token(""), name, "", "{}", max_attempts=1))
+
+    @property
+    def state(self) -> S_co:
+        """The application's state. StokerError where there is none: the handler was called directly."""
+        if self._state is _ABSENT:
+            raise StokerError(
+                f"{self.name}: called directly, so there is no application state; pass a Context of your own: "
+                f"{self.name}(Context(claim, state), …)"
+            )
+        return cast("S_co", self._state)
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self._claim.id
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self._claim.name
+
+    @property
+    def queue(self) -> str:
+        """The queue it came from."""
+        return self._claim.queue
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1: failures + crashes + 1."""
+        return self._claim.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts may fail before the job is discarded."""
+        return self._claim.max_attempts
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When this attempt times out (aware, this machine's clock); None without a timeout."""
+        return self._deadline
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the attempt should end: somebody cancelled the job, or its timeout is over. Live; ask it in loops."""
+        return self._cancelled.up
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker is shutting down and this attempt has only the grace period left. Live."""
+        return self._stopping.up
+
+    @property
+    def meta(self) -> Mapping[str, JSON]:
+        """What the enqueuer sent along as ``meta``."""
+        if self._meta is None:
+            self._meta = msgspec.json.decode(self._claim.meta, type=dict[str, Any])
+        return self._meta
+
+    @property
+    def log(self) -> JobLog:
+        """A logger whose records carry ``job_id``, ``job_name``, ``queue`` and ``attempt``."""
+        if self._log is None:
+            fields = {"job_id": self.id, "job_name": self.name, "queue": self.queue, "attempt": self.attempt}
+            self._log = JobLog(_LOGGER, fields)
+        return self._log
+
+    def __repr__(self) -> str:
+        return f"<Context of {self.name} {self.id}, attempt {self.attempt}/{self.max_attempts}>"
+
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _Adapter = logging.LoggerAdapter
+
+
+class JobLog(_Adapter):
+    """The logger of one attempt; what a call gives as ``extra`` is kept beside the job's own fields."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add the job's fields to a record."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs

@@ -1,0 +1,113 @@
+"""A job that has been enqueued, in the hands of whoever wants to know what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+
+from stoker.core.duration import Duration, seconds
+from stoker.core.job import Ending, JobId, State
+from stoker.errors import JobCancelled, JobFailed, ResultUnavailable, StokerError
+from stoker.jobs.record import JobRecord, read_json
+
+if TYPE_CHECKING:
+    from stoker.jobs.backend import Backend
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class JobHandle(Generic[R_co]):
+    """The id of a job, and what can be asked of it. Not awaitable: say ``await handle.aresult(timeout=…)``."""
+
+    __slots__ = ("_backend", "_read", "duplicate", "id", "name", "store")
+
+    def __init__(
+        self,
+        backend: Backend,
+        id: JobId,
+        *,
+        name: str = "",
+        store: str = "default",
+        duplicate: bool = False,
+        read: Callable[[str], R_co] = read_json,
+    ) -> None:
+        self._backend = backend
+        self._read = read
+        self.id = id
+        self.name = name
+        """The job's name; '' where only the id is known."""
+        self.store = store
+        """Name of the store that the job is in."""
+        self.duplicate = duplicate
+        """Whether a unique key was taken: then this is the job that was already there."""
+
+    def result(self, *, timeout: Duration | None) -> R_co:
+        """Wait until the job has ended and give what its handler returned; None as ``timeout`` waits for ever.
+
+        Raises WaitTimeout, JobFailed (discarded), JobCancelled, or ResultUnavailable when no result is kept.
+        """
+        return self._returned(self._backend.result(self, _waiting(timeout)))
+
+    async def aresult(self, *, timeout: Duration | None) -> R_co:
+        """Do the same as `result` without blocking the event loop."""
+        return self._returned(await self._backend.aresult(self, _waiting(timeout)))
+
+    def fetch(self) -> JobRecord[R_co]:
+        """Look the job up; JobNotFound if the store has it no longer."""
+        return JobRecord.of(self._backend.fetch(self), self._read)
+
+    async def afetch(self) -> JobRecord[R_co]:
+        """Do the same as `fetch` without blocking the event loop."""
+        return JobRecord.of(await self._backend.afetch(self), self._read)
+
+    def cancel(self) -> State:
+        """Cancel the job: a waiting one ends at once, a running one is asked to stop (the state is still running)."""
+        return self._backend.cancel(self)
+
+    async def acancel(self) -> State:
+        """Do the same as `cancel` without blocking the event loop."""
+        return await self._backend.acancel(self)
+
+    def __repr__(self) -> str:
+        again = ", duplicate" if self.duplicate else ""
+        return f"<job {self.name or '?'} {self.id} in {self.store}{again}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JobHandle) and (self.store, self.id) == (other.store, other.id)
+
+    def __hash__(self) -> int:
+        return hash((self.store, self.id))
+
+    if not TYPE_CHECKING:  # checkers must go on telling that a handle cannot be awaited
+
+        def __await__(self) -> NoReturn:
+            raise TypeError(
+                f"a job handle cannot be awaited: write `await handle.aresult(timeout=…)` to wait for {self.name!r}"
+            )
+
+    def _returned(self, ending: Ending) -> R_co:
+        who = f"job {self.name or '?'} {self.id}"
+        match ending.state:
+            case State.COMPLETED if ending.result is not None:
+                return self._read(ending.result)
+            case State.COMPLETED:
+                raise ResultUnavailable(f"{who} completed, but it has no result: it was not JSON, or it is not kept")
+            case State.DISCARDED:
+                raise _failure(who, ending)
+            case State.CANCELLED:
+                reason = ending.error.message if ending.error else ""
+                raise JobCancelled(f"{who} was cancelled" + (f": {reason}" if reason else ""))
+            case waiting:
+                raise StokerError(f"{who} has not ended: it is {waiting.value}")
+
+
+def _waiting(timeout: Duration | None) -> float | None:
+    return None if timeout is None else seconds(timeout, "timeout")
+
+
+def _failure(who: str, ending: Ending) -> JobFailed:
+    error = ending.error
+    if error is None:
+        return JobFailed(f"{who} was discarded")
+    said = f"{who} was discarded: {error.type}: {error.message}"
+    return JobFailed(said, error_type=error.type, error_message=error.message)

@@ -1,0 +1,49 @@
+"""What is wrong with arguments, in words that name the job and the path."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from stoker.jobs.signature import Signature
+
+_AT: Final = re.compile(r"^(?P<said>.*) - at `(?P<path>.*?)`$", re.DOTALL)
+_FIELD: Final = re.compile(r"^Object (?:contains unknown|missing required) field `(?P<name>.*)`$")
+
+
+def misfit(job: str, error: Exception) -> str:
+    """Put a decoder's complaint in our words: ``welcome: argument `user_id`: expected `int`, got `str` ``."""
+    found = _AT.match(str(error))
+    said, path = (found["said"], found["path"].removeprefix("$").removeprefix(".")) if found else (str(error), "")
+    if path:
+        return f"{job}: argument `{path}`: {_lower(said)}"
+    field = _FIELD.match(said)
+    if field is None:
+        return f"{job}: {_lower(said)}"
+    known = "unknown" if "unknown" in said else "missing"
+    return f"{job}: {known} argument `{field['name']}`"
+
+
+def unbound(
+    job: str, signature: Signature, args: Sequence[object], kwargs: Mapping[str, object], error: TypeError
+) -> str:
+    """Say why a call does not fit a signature, as Python itself would say it."""
+    kinds = [
+        inspect.Parameter(one.name, one.kind, default=_default(one.required, one.kind)) for one in signature.parameters
+    ]
+    try:
+        inspect.Signature(kinds).bind(*args, **kwargs)
+    except TypeError as said:
+        return f"{job}: {said}; it takes {signature.text}"
+    return f"{job}: {error}; it takes {signature.text}"
+
+
+def _default(required: bool, kind: object) -> object:
+    variable = kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return inspect.Parameter.empty if required or variable else None
+
+
+def _lower(said: str) -> str:
+    return said[:1].lower() + said[1:]

@@ -1,0 +1,243 @@
+"""What can be said of a job when it is defined and when it is enqueued, and the one place where both are merged.
+
+``None`` for an option always means "inherit": from the definition, then from the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+
+import msgspec
+
+from stoker.core.backoff import Backoff
+from stoker.core.decide import Policy
+from stoker.core.duration import SECOND, Duration, Keep
+from stoker.core.job import NOW, Due
+from stoker.errors import DefinitionError
+from stoker.jobs.checks import ENQUEUE_CHECKS, FOREVER, JOB_CHECKS, UNLIMITED
+from stoker.jobs.unique import Unique
+
+if TYPE_CHECKING:
+    from stoker.jobs.freeform import JSON
+
+_DAY: Final = 86_400 * SECOND
+NEVER: Final = 100 * 365 * _DAY
+"""A duration that no attempt reaches: what ``slow_after="none"`` comes to."""
+
+
+class JobOptions(TypedDict, total=False):
+    """What ``@app.job(…)`` takes. Durations as "30s", "5m", "2h", "1d", timedelta or seconds; None inherits."""
+
+    name: str | None
+    """How the job is stored; the function's name unless given. Stable: stored jobs are found by it."""
+    aliases: Sequence[str] | None
+    """Former names, under which stored jobs are still performed."""
+    queue: str | None
+    priority: int | None
+    """-100 to 100; higher runs first."""
+    max_attempts: int | None
+    """How many attempts may fail."""
+    crash_limit: int | None
+    """How many times it may take its worker down."""
+    backoff: Backoff | None
+    """Failures so far → duration until the next attempt: `exponential()`, `linear()`, `fixed("1m")`, a function."""
+    retry_on: type[BaseException] | Sequence[type[BaseException]] | None
+    """Only these errors are retried; all unless given."""
+    discard_on: type[BaseException] | Sequence[type[BaseException]] | None
+    """These errors are never retried."""
+    timeout: Duration | Literal["none"] | None
+    slow_after: Duration | Literal["none"] | None
+    """An attempt that runs longer is reported."""
+    max_snoozes: int | None
+    unique: bool | Unique | None
+    labels: Sequence[str] | None
+    """Free words to find jobs by."""
+    meta: Mapping[str, JSON] | None
+    """Travels with the job beside its arguments: ``ctx.meta``."""
+    keep: Keep | None
+    """How long a completed job is kept: a duration, "forever", or 0."""
+    keep_failed: Keep | None
+    """The same for discarded and cancelled jobs."""
+    store: str | None
+    """Name of the store that the job goes to."""
+
+
+class EnqueueOptions(TypedDict, total=False):
+    """What ``job.using(…)`` takes; None leaves what the definition says."""
+
+    delay: Duration | None
+    at: datetime | None
+    """An aware datetime; one in the past means at once."""
+    queue: str | None
+    priority: int | None
+    unique: bool | Unique | None
+    labels: Sequence[str] | None
+    """Added to the definition's."""
+    meta: Mapping[str, JSON] | None
+    """Added to the definition's, key by key."""
+    max_attempts: int | None
+    keep: Keep | None
+    keep_failed: Keep | None
+    transaction: object | None
+    """A connection or session whose transaction the job is stored in."""
+    store: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the settings say where a job says nothing. Durations in microseconds."""
+
+    queue: str = "default"
+    priority: int = 0
+    max_attempts: int = 20
+    crash_limit: int = 3
+    timeout: int | None = None
+    """None: attempts may run as long as they like."""
+    slow_after: int = 15 * 60 * SECOND
+    keep: int | None = _DAY
+    """None: for ever; 0: deleted when done."""
+    keep_failed: int | None = 14 * _DAY
+    max_args: int = 1_048_576
+    """Bytes of encoded arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """A job's options as its definition gives them, checked; None inherits."""
+
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    queue: str | None = None
+    priority: int | None = None
+    max_attempts: int | None = None
+    crash_limit: int | None = None
+    backoff: Backoff | None = None
+    retry_on: tuple[type[BaseException], ...] | None = None
+    discard_on: tuple[type[BaseException], ...] = ()
+    timeout: int | None = None
+    """Microseconds, or UNLIMITED."""
+    slow_after: int | None = None
+    """Microseconds, or UNLIMITED."""
+    max_snoozes: int | None = None
+    unique: Unique | Literal[False] | None = None
+    labels: tuple[str, ...] = ()
+    meta: Mapping[str, JSON] = field(default_factory=dict)
+    keep: int | None = None
+    """Microseconds, or FOREVER."""
+    keep_failed: int | None = None
+    """Microseconds, or FOREVER."""
+    store: str | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, object], job: str) -> JobRules:
+        """Check a job's options; DefinitionError names the wrong one, and the nearest known to an unknown one."""
+        return cls(**_checked(options, JOB_CHECKS, job))
+
+    def policy(self) -> Policy:
+        """Give what the options say about failing."""
+        given: dict[str, Any] = {"retry_on": self.retry_on, "discard_on": self.discard_on}
+        if self.backoff is not None:
+            given["backoff"] = self.backoff
+        if self.max_snoozes is not None:
+            given["max_snoozes"] = self.max_snoozes
+        return Policy(**given)
+
+    def timeout_within(self, defaults: Defaults) -> int | None:
+        """Give the timeout in microseconds; None for no timeout."""
+        chosen = defaults.timeout if self.timeout is None else self.timeout
+        return None if chosen == UNLIMITED else chosen
+
+    def slow_after_within(self, defaults: Defaults) -> int:
+        """Give the microseconds after which an attempt is reported as slow."""
+        chosen = defaults.slow_after if self.slow_after is None else self.slow_after
+        return NEVER if chosen == UNLIMITED else chosen
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueueTerms:
+    """The options of one enqueue, checked; None leaves what the definition says."""
+
+    due: Due | None = None
+    queue: str | None = None
+    priority: int | None = None
+    unique: Unique | Literal[False] | None = None
+    labels: tuple[str, ...] = ()
+    meta: Mapping[str, JSON] = field(default_factory=dict)
+    max_attempts: int | None = None
+    keep: int | None = None
+    keep_failed: int | None = None
+    transaction: object | None = None
+    store: str | None = None
+
+    def changed(self, options: Mapping[str, object], job: str) -> EnqueueTerms:
+        """Give these terms with more options said; DefinitionError as for a definition's."""
+        if options.get("delay") is not None and options.get("at") is not None:
+            raise DefinitionError(f"{job}: delay= and at= exclude each other")
+        checked = _checked(options, ENQUEUE_CHECKS, job)
+        for word in ("delay", "at"):
+            if word in checked:
+                checked["due"] = checked.pop(word)
+        checked["labels"] = _joined(self.labels, checked.get("labels", ()))
+        checked["meta"] = {**self.meta, **checked.get("meta", {})}
+        return replace(self, **checked)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What holds for one enqueue, all inherited values filled in, as a `NewJob` takes it."""
+
+    queue: str
+    priority: int
+    due: Due
+    max_attempts: int
+    crash_limit: int
+    unique: Unique | None
+    labels: tuple[str, ...]
+    meta: str
+    keep: int | None
+    keep_failed: int | None
+
+
+def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
+    """Let the enqueue's terms win over the definition's rules, and those over the settings."""
+    unique = _first(terms.unique, rules.unique, False)
+    keep = _first(terms.keep, rules.keep, defaults.keep)
+    keep_failed = _first(terms.keep_failed, rules.keep_failed, defaults.keep_failed)
+    meta = {**rules.meta, **terms.meta}
+    return Merged(
+        queue=_first(terms.queue, rules.queue, defaults.queue),
+        priority=_first(terms.priority, rules.priority, defaults.priority),
+        due=terms.due or NOW,
+        max_attempts=_first(terms.max_attempts, rules.max_attempts, defaults.max_attempts),
+        crash_limit=_first(rules.crash_limit, defaults.crash_limit),
+        unique=unique or None,
+        labels=_joined(rules.labels, terms.labels),
+        meta=msgspec.json.encode(meta).decode() if meta else "{}",
+        keep=None if keep == FOREVER else keep,
+        keep_failed=None if keep_failed == FOREVER else keep_failed,
+    )
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
+def _checked(options: Mapping[str, object], checks: Mapping[str, Any], job: str) -> dict[str, Any]:
+    checked: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in checks:
+            near = get_close_matches(name, checks, n=1, cutoff=0.0)[0]
+            raise DefinitionError(
+                f"{job}: unknown option {name!r}; did you mean {near!r}? There are: {', '.join(checks)}"
+            )
+        if value is not None:
+            checked[name] = checks[name](f"{job}: {name}", value)
+    return checked

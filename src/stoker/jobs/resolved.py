@@ -1,0 +1,43 @@
+"""What of a job is known only once its hints can be resolved: at the first enqueue, `check()`, or a worker's start."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from stoker.jobs.carriers import from_carried
+from stoker.jobs.codec import Codec
+from stoker.jobs.signature import Handler, parameter_names, resolve
+
+
+class Resolved:
+    """Resolves on first use; a failure is not remembered, so that a later import may mend it."""
+
+    def __init__(self, job: str, handler: Handler) -> None:
+        self._job = job
+        self._handler = handler
+
+    @cached_property
+    def parameter_names(self) -> tuple[str, ...]:
+        """All parameters, a leading context included; known without resolving."""
+        return parameter_names(self._handler, self._job)
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The codec of the handler's arguments; DefinitionError when a hint cannot be resolved or carried."""
+        return Codec(self._job, resolve(self._handler, self._job))
+
+    @cached_property
+    def wants_context(self) -> bool:
+        """Whether the handler takes the context."""
+        return self.codec.signature.wants_context
+
+    @cached_property
+    def result_decoder(self) -> msgspec.json.Decoder[Any]:
+        """The decoder of the handler's return type; of anything where JSON cannot carry that type."""
+        try:
+            return msgspec.json.Decoder(self.codec.signature.returns, dec_hook=from_carried)
+        except TypeError:
+            return msgspec.json.Decoder()
