@@ -1,1 +1,47 @@
-"""stoker: background jobs for Python."""
+"""stoker: background jobs for Python. One typed definition, one API, a queue that is a URL."""
+
+from stoker import errors
+from stoker.app.backend import BlockingEnqueue
+from stoker.app.stoker import Stoker
+from stoker.core.backoff import exponential, fixed, linear, power_minutes, sidekiq
+from stoker.core.duration import Duration
+from stoker.core.job import State
+from stoker.jobs.context import Context
+from stoker.jobs.definition import AsyncJob, JobDefinition, SyncJob
+from stoker.jobs.draft import Draft
+from stoker.jobs.freeform import JSON
+from stoker.jobs.handle import JobHandle
+from stoker.jobs.middleware import Middleware
+from stoker.jobs.options import EnqueueOptions, JobOptions
+from stoker.jobs.record import JobRecord
+from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
+from stoker.jobs.unique import Unique
+
+__all__ = [
+    "JSON",
+    "AsyncJob",
+    "BlockingEnqueue",
+    "Cancel",
+    "Context",
+    "Discard",
+    "Draft",
+    "Duration",
+    "EnqueueOptions",
+    "JobDefinition",
+    "JobHandle",
+    "JobOptions",
+    "JobRecord",
+    "Middleware",
+    "Retry",
+    "Snooze",
+    "State",
+    "Stoker",
+    "SyncJob",
+    "Unique",
+    "errors",
+    "exponential",
+    "fixed",
+    "linear",
+    "power_minutes",
+    "sidekiq",
+]

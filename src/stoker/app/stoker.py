@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 from stoker import settings as settings_module
+from stoker.app.backend import StoreBackend, chunks
 from stoker.app.embedded import EmbeddedWorker
-from stoker.app.enqueuing import Enqueuing
+from stoker.app.foreground import Foreground
 from stoker.app.operations import Operations
 from stoker.app.plans import Choice, plan_worker
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
+from stoker.core.duration import keep_micros, micros
+from stoker.core.job import JobId
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
-from stoker.jobs.definition import JobDefinition
+from stoker.jobs.draft import Draft
+from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
-from stoker.jobs.options import Defaults
+from stoker.jobs.options import Defaults, EnqueueOptions
 from stoker.jobs.registry import JobRegistry
 from stoker.runtime.process import run, stop_on_signals
 from stoker.runtime.worker import Worker
@@ -34,6 +37,7 @@ from stoker.stores.urls import open_store
 from stoker.telemetry.events import Events
 from stoker.telemetry.logs import LogLines
 
+R = TypeVar("R")
 S = TypeVar("S")
 Lifespan = Callable[["Stoker[Any]"], AbstractAsyncContextManager[Any]]
 
@@ -43,7 +47,7 @@ async def _no_state(app: Stoker[Any]) -> AsyncIterator[None]:
     yield None
 
 
-class Stoker(Enqueuing, JobRegistry[S], Generic[S]):
+class Stoker(JobRegistry[S], Generic[S]):
     """The jobs of an application, the stores they wait in, and the workers that perform them.
 
     Making one does no I/O: settings are read and stores opened when first needed.
@@ -66,18 +70,19 @@ class Stoker(Enqueuing, JobRegistry[S], Generic[S]):
         middleware: Sequence[Middleware] = (),
         clock: Clock | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(StoreBackend(self))
         self.name = name
         self.events = Events()
         self.clock: Clock = clock or SystemClock()
         self._given = _given(url, settings, stores, retiring)
         self._imports = tuple(imports)
         self._lifespan: Lifespan = lifespan or _no_state
-        self._middleware = tuple(middleware)
+        self.middleware = tuple(middleware)
         self._home = Path(sys.argv[0]).resolve().parent if sys.argv and sys.argv[0] else Path.cwd()
         self._environment: str | None = None
         self._arguments: Mapping[str, object] = {}
         self._settings: Settings | None = None
+        self._defaults: Defaults | None = None
         self._stores: dict[str, Store] = {}
         self._embedded: EmbeddedWorker | None = None
         self.events.listen(LogLines(self._backoff_of, self.clock.now))
@@ -103,12 +108,14 @@ class Stoker(Enqueuing, JobRegistry[S], Generic[S]):
         self._environment = environment or self._environment
         self._arguments = {**self._arguments, **(arguments or {})}
         self._home = home or self._home
-        self._settings = None
+        self._settings = self._defaults = None
 
     @property
     def defaults(self) -> Defaults:
         """What the settings say where a job says nothing."""
-        return self._cached_defaults(self.settings)
+        if self._defaults is None:
+            self._defaults = defaults_of(self.settings)
+        return self._defaults
 
     def store(self, name: str = "default") -> Store:
         """Give a store by name, opened when first needed; ConfigurationError for a name that is not configured."""
@@ -134,31 +141,59 @@ class Stoker(Enqueuing, JobRegistry[S], Generic[S]):
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
+    def enqueue_many(
+        self, drafts: Sequence[Draft[R]], /, *, transaction: object | None = None, atomic: bool = True
+    ) -> list[JobHandle[R]]:
+        """Store all drafts or none and give their handles in input order.
+
+        At most 10,000 jobs and 16 MiB of arguments a call; ``atomic=False`` stores more, in several such calls.
+        Raises EnqueueError, StoreUnavailable, DuplicateJob, NotSupported (``transaction=`` on a store without).
+        """
+        if atomic:
+            return self._backend.enqueue(drafts, transaction)
+        return [handle for chunk in chunks(drafts) for handle in self._backend.enqueue(chunk, transaction)]
+
+    async def aenqueue_many(
+        self, drafts: Sequence[Draft[R]], /, *, transaction: object | None = None, atomic: bool = True
+    ) -> list[JobHandle[R]]:
+        """Do the same as `enqueue_many` without blocking the event loop."""
+        if atomic:
+            return await self._backend.aenqueue(drafts, transaction)
+        return [handle for chunk in chunks(drafts) for handle in await self._backend.aenqueue(chunk, transaction)]
+
+    def enqueue_by_name(
+        self, name: str, args: Mapping[str, object] | Sequence[object] = (), /, **options: Unpack[EnqueueOptions]
+    ) -> JobHandle[Any]:
+        """Enqueue a job by its name, arguments by name or by position; UnknownJob, ArgumentsError."""
+        job = self.get(name).using(**options)
+        return job.enqueue(**args) if isinstance(args, Mapping) else job.enqueue(*args)
+
+    async def aenqueue_by_name(
+        self, name: str, args: Mapping[str, object] | Sequence[object] = (), /, **options: Unpack[EnqueueOptions]
+    ) -> JobHandle[Any]:
+        """Do the same as `enqueue_by_name` without blocking the event loop."""
+        job = self.get(name).using(**options)
+        return await (job.aenqueue(**args) if isinstance(args, Mapping) else job.aenqueue(*args))
+
+    def handle(self, id: str, *, store: str = "default") -> JobHandle[Any]:
+        """Give the handle of a job by its id; nothing is looked up yet."""
+        return JobHandle(self._backend, JobId(id), store=store)
+
     def load(self) -> None:
-        """Import the modules that define jobs; an import error is the module's own."""
+        """Import the modules that define jobs; what goes wrong inside one is raised as it is."""
         for module in (*self._imports, *self.settings.imports):
             importlib.import_module(module)
 
     def check(self) -> None:
-        """Import every job and resolve every hint now; DefinitionError and ConfigurationError say what is wrong."""
+        """Import every job, resolve every hint, look every store up: DefinitionError, ConfigurationError."""
         self.load()
+        self.check_jobs()
         for definition in self.definitions:
-            definition.check()
-        for definition in self.definitions:
-            self.store(definition.store or "default")
+            self.store(definition.store)
 
     def _backoff_of(self, name: str) -> Backoff:
-        definition = self._performable().get(name)
+        definition = self.performable.get(name)
         return sidekiq if definition is None else definition.policy.backoff
-
-    def _performable(self) -> dict[str, JobDefinition[..., Any]]:
-        """Map every name and alias that has a handler here to its definition."""
-        return {
-            name: definition
-            for definition in self.definitions
-            if not definition.is_remote
-            for name in (definition.name, *definition.aliases)
-        }
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
@@ -190,48 +225,41 @@ class Stoker(Enqueuing, JobRegistry[S], Generic[S]):
     def make_workers(self, choice: Choice, state: object) -> list[Worker]:
         """Make one worker for each store that jobs of this application wait in; they are not started."""
         self.check()
-        performable = self._performable()
-        plan_worker(performable, self.settings, choice)
-        by_store: dict[int, tuple[Store, dict[str, JobDefinition[..., Any]]]] = {}
-        for name, definition in performable.items():
-            store = self.store(definition.store or "default")
-            by_store.setdefault(id(store), (store, {}))[1][name] = definition
-        return [
-            self._make_worker(store, definitions, choice, state, list(by_store).index(key) == 0)
-            for key, (store, definitions) in by_store.items()
-        ]
+        stores = dict.fromkeys(definition.store for definition in self.performable.values()) or {"default": None}
+        return [self._make_worker(store, choice, state) for store in stores]
 
-    def _make_worker(
-        self,
-        store: Store,
-        definitions: dict[str, JobDefinition[..., Any]],
-        choice: Choice,
-        state: object,
-        first: bool,
-    ) -> Worker:
+    def _make_worker(self, store: str, choice: Choice, state: object) -> Worker:
+        definitions = {name: one for name, one in self.performable.items() if one.store == store}
         return Worker(
-            store,
+            self.store(store),
             definitions,
             plan_worker(definitions, self.settings, choice),
             clock=self.clock,
             events=self.events,
             defaults=self.defaults,
             state=state,
-            middleware=self._middleware,
+            middleware=self.middleware,
         )
 
     # -- life --------------------------------------------------------------------------------------------------------
+
+    def foreground(self) -> Foreground:
+        """Give what performs jobs in the caller: the mode ``foreground``."""
+        return Foreground(
+            lambda: self._lifespan(self), clock=self.clock, events=self.events, middleware=self.middleware
+        )
+
+    def ensure_embedded(self) -> None:
+        """Start the embedded worker of the mode ``async`` unless it runs."""
+        if self._embedded is None:
+            self._embedded = EmbeddedWorker(self._serve_embedded, self.settings.workers.grace.total_seconds())
+        self._embedded.ensure()
 
     async def _serve_embedded(self, started: Callable[[Worker], None]) -> None:
         async with self._lifespan(self) as state:
             (worker,) = self.make_workers(Choice(), state)
             started(worker)
             await worker.run()
-
-    def _embed(self) -> EmbeddedWorker:
-        if self._embedded is None:
-            self._embedded = EmbeddedWorker(self._serve_embedded, self.settings.workers.grace.total_seconds())
-        return self._embedded
 
     def close(self) -> None:
         """Stop the embedded worker, if there is one, after it has emptied its store, and close the stores."""
@@ -244,7 +272,7 @@ class Stoker(Enqueuing, JobRegistry[S], Generic[S]):
 
     def __enter__(self) -> Self:
         if self.settings.mode == "async":
-            self._embed().ensure()
+            self.ensure_embedded()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -258,8 +286,17 @@ class Stoker(Enqueuing, JobRegistry[S], Generic[S]):
     ) -> None:
         await asyncio.to_thread(self.close)
 
-    def _iterate(self) -> Iterator[Store]:
-        yield from self._stores.values()
+
+def defaults_of(settings: Settings) -> Defaults:
+    """Give what the settings say of jobs, as definitions want it."""
+    jobs = settings.jobs
+    return Defaults(
+        max_attempts=jobs.max_attempts,
+        timeout=None if jobs.timeout is None else micros(jobs.timeout),
+        keep=keep_micros(jobs.keep),
+        keep_failed=keep_micros(jobs.keep_failed),
+        max_args=jobs.max_args,
+    )
 
 
 def _given(

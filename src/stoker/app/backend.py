@@ -1,0 +1,219 @@
+"""The backend of job definitions and handles: what definitions and handles ask for, answered by stores."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from stoker.app.foreground import Foreground
+from stoker.app.results import await_ending, wait_for_ending
+from stoker.core.filters import Filter
+from stoker.core.job import Ending, Enqueued, NewJob, State, StoredJob, new_call
+from stoker.errors import EnqueueError, JobNotFound, ResultError, StoreUnavailable
+from stoker.jobs.draft import Draft
+from stoker.jobs.handle import JobHandle
+from stoker.jobs.middleware import Middleware
+from stoker.jobs.options import Defaults
+from stoker.runtime.executor import performing
+from stoker.settings import Settings
+from stoker.stores.base import MOST_BYTES, MOST_JOBS, Store
+from stoker.telemetry.events import Events, JobsEnqueued
+
+R = TypeVar("R")
+
+
+class BlockingEnqueue(RuntimeWarning):
+    """A sync enqueue was made on a running event loop, which stands still meanwhile."""
+
+
+class Services(Protocol):
+    """What the backend needs of its application."""
+
+    events: Events
+    middleware: tuple[Middleware, ...]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the application."""
+
+    @property
+    def defaults(self) -> Defaults:
+        """What the settings say where a job says nothing."""
+
+    def store(self, name: str = "default") -> Store:
+        """Give a store by name."""
+
+    def foreground(self) -> Foreground:
+        """Give what performs jobs in the caller."""
+
+    def ensure_embedded(self) -> None:
+        """Start the embedded worker unless it runs."""
+
+
+class StoreBackend:
+    """Turns drafts into stored jobs by the settings and stores of an application, and answers for them later."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def defaults(self) -> Defaults:
+        """What the settings say where a job says nothing."""
+        return self._services.defaults
+
+    # -- what definitions ask ----------------------------------------------------------------------------------------
+
+    def enqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
+        """Store all drafts or none, in the caller's transaction if one is given; handles in input order."""
+        if not drafts:
+            return []
+        self._mind_the_loop()
+        jobs, store, transaction = self._prepared(drafts, transaction)
+        if store is None:
+            here = self._services.foreground()
+            return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
+        call = new_call()
+        try:
+            answers = store.run(store.enqueue(jobs, call), on=transaction)
+        except StoreUnavailable as error:
+            error.call = call
+            raise
+        return self._enqueued(drafts, jobs, answers)
+
+    async def aenqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
+        """Do the same as `enqueue` without blocking the event loop."""
+        if not drafts:
+            return []
+        jobs, store, transaction = self._prepared(drafts, transaction)
+        if store is None:
+            here = self._services.foreground()
+            return [await here.aperform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
+        call = new_call()
+        try:
+            answers = await store.arun(store.enqueue(jobs, call), on=transaction)
+        except StoreUnavailable as error:
+            error.call = call
+            raise
+        return self._enqueued(drafts, jobs, answers)
+
+    def _prepared(
+        self, drafts: Sequence[Draft[Any]], transaction: object | None
+    ) -> tuple[list[NewJob], Store | None, object | None]:
+        """Make the jobs, and find the one store and transaction of a call; no store means: in the foreground."""
+        defaults = self.defaults
+        around = performing.get()
+        parent, root = (None, None) if around is None else (around.id, around.root)
+        jobs = [draft.new_job(defaults, parent, root) for draft in drafts]
+        for layer in self._services.middleware:
+            jobs = [layer.enqueue(job) for job in jobs]
+        name = drafts[0].store
+        if len(drafts) > 1:
+            transaction = _agreed(drafts, transaction)
+            if any(draft.store != name for draft in drafts):
+                names = ", ".join(sorted({draft.store for draft in drafts}))
+                raise EnqueueError(f"jobs for several stores ({names}) cannot be enqueued in one call: call once for each")
+        mode = self._services.settings.mode
+        if mode == "foreground":
+            return jobs, None, transaction
+        if mode == "async":
+            self._services.ensure_embedded()
+        return jobs, self._services.store(name), transaction
+
+    def _enqueued(
+        self, drafts: Sequence[Draft[R]], jobs: Sequence[NewJob], answers: Sequence[Enqueued]
+    ) -> list[JobHandle[R]]:
+        self._services.events.emit(JobsEnqueued(tuple(jobs), tuple(answer.id for answer in answers)))
+        return [draft.handle(answer) for draft, answer in zip(drafts, answers, strict=True)]
+
+    # -- what handles ask --------------------------------------------------------------------------------------------
+
+    def fetch(self, handle: JobHandle[R]) -> StoredJob:
+        """Give all that the store knows of a job; JobNotFound if it has no such job."""
+        store = self._services.store(handle.store)
+        return _found(handle, store, store.run(store.find(Filter(ids=(handle.id,)), 1)))
+
+    async def afetch(self, handle: JobHandle[R]) -> StoredJob:
+        """Do the same as `fetch` without blocking the event loop."""
+        store = self._services.store(handle.store)
+        return _found(handle, store, await store.arun(store.find(Filter(ids=(handle.id,)), 1)))
+
+    def cancel(self, handle: JobHandle[R]) -> State:
+        """Cancel a job and give its state then; ``running`` means that it was asked to stop."""
+        store = self._services.store(handle.store)
+        store.run(store.cancel(Filter(ids=(handle.id,)), 1))
+        return self.fetch(handle).state
+
+    async def acancel(self, handle: JobHandle[R]) -> State:
+        """Do the same as `cancel` without blocking the event loop."""
+        store = self._services.store(handle.store)
+        await store.arun(store.cancel(Filter(ids=(handle.id,)), 1))
+        return (await self.afetch(handle)).state
+
+    def result(self, handle: JobHandle[R], timeout: float | None) -> Ending:
+        """Wait up to ``timeout`` seconds for a final state and give that ending."""
+        _refuse_inside_a_job(handle)
+        return wait_for_ending(self._services.store(handle.store), handle.id, timeout)
+
+    async def aresult(self, handle: JobHandle[R], timeout: float | None) -> Ending:
+        """Do the same as `result` without blocking the event loop."""
+        _refuse_inside_a_job(handle)
+        return await await_ending(self._services.store(handle.store), handle.id, timeout)
+
+    def _mind_the_loop(self) -> None:
+        if asyncio._get_running_loop() is None:
+            return
+        policy = self._services.settings.blocking_enqueue
+        if policy == "allow":
+            return
+        text = "enqueue() blocks the running event loop; write await job.aenqueue(…), or set blocking_enqueue: allow"
+        if policy == "error":
+            raise EnqueueError(text)
+        warnings.warn(text, BlockingEnqueue, stacklevel=_depth_of_caller())
+
+
+def _refuse_inside_a_job(handle: JobHandle[Any]) -> None:
+    if performing.get() is not None:
+        raise ResultError(
+            f"waiting for job {handle.id} inside a job: both may need the same slot and wait for ever; "
+            "enqueue what comes next from the other job's end, or raise Snooze and look again"
+        )
+
+
+def _agreed(drafts: Sequence[Draft[Any]], transaction: object | None) -> object | None:
+    """Find the one transaction of a call: the call's own, or that of all its drafts."""
+    named = [draft.terms.transaction for draft in drafts]
+    if transaction is not None and all(one is None or one is transaction for one in named):
+        return transaction
+    if any(one is not named[0] for one in named) or (transaction is not None and named[0] is not transaction):
+        raise EnqueueError("drafts with different transactions cannot be enqueued in one call")
+    return named[0]
+
+
+def chunks(drafts: Sequence[Draft[R]]) -> list[list[Draft[R]]]:
+    """Split drafts into calls that every store takes."""
+    split: list[list[Draft[R]]] = []
+    size = MOST_BYTES
+    for draft in drafts:
+        size += len(draft.args)
+        if size > MOST_BYTES or len(split[-1]) >= MOST_JOBS:
+            split.append([])
+            size = len(draft.args)
+        split[-1].append(draft)
+    return split
+
+
+def _found(handle: JobHandle[Any], store: Store, found: Sequence[StoredJob]) -> StoredJob:
+    if not found:
+        raise JobNotFound(f"no job {handle.id} in {store.url}: it ended and was deleted (keep=0, pruned), or never was")
+    return found[0]
+
+
+def _depth_of_caller() -> int:
+    """Count the frames of stoker's own between the warning and the user's line."""
+    depth, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "stoker":
+        depth, frame = depth + 1, frame.f_back
+    return depth

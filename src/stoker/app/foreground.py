@@ -1,0 +1,204 @@
+"""The mode ``foreground``: one attempt in the caller, nothing stored, the job's error raised."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NoReturn, TypeVar
+
+from stoker.core.clock import Clock
+from stoker.core.job import Claim, Ending, JobId, NewJob, State, StoredJob, new_token
+from stoker.core.outcome import CancelledByHandler, DiscardedByHandler, Failed, GivenBack, Outcome, Snoozed, Succeeded
+from stoker.core.outcome import Unreadable
+from stoker.errors import JobCancelled, JobFailed, NotSupported, ResultUnavailable
+from stoker.jobs.definition import JobDefinition
+from stoker.jobs.draft import Draft
+from stoker.jobs.handle import JobHandle
+from stoker.jobs.middleware import Middleware
+from stoker.jobs.options import Defaults
+from stoker.jobs.signals import Retry
+from stoker.runtime.executor import Executor
+from stoker.runtime.slots import Slot
+from stoker.runtime.threads import Threads
+from stoker.telemetry.events import Events
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Foreground:
+    """Performs jobs where they are enqueued, through the same codec, middleware and timeouts as a worker."""
+
+    def __init__(
+        self,
+        state: Callable[[], AbstractAsyncContextManager[object]],
+        *,
+        clock: Clock,
+        events: Events,
+        middleware: Sequence[Middleware],
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._events = events
+        self._middleware = middleware
+
+    def perform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
+        """Perform a job now and give the handle of what has already ended; raises what the handler raised."""
+        return _run(self.aperform(job, draft, defaults))
+
+    async def aperform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
+        """Do the same on the running event loop."""
+        now = self._clock.now()
+        claim = Claim(
+            JobId(f"foreground-{new_token()[:12]}"),
+            new_token(),
+            job.name,
+            job.queue,
+            job.args,
+            priority=job.priority,
+            max_attempts=1,
+            enqueued_at=now,
+            due=now,
+            meta=job.meta,
+        )
+        slot = Slot()
+        slot.task = asyncio.current_task()
+        async with self._state() as state:
+            executor = Executor(
+                {job.name: draft.definition},
+                state=state,
+                defaults=defaults,
+                threads=_InCaller(),
+                clock=self._clock,
+                events=self._events,
+                middleware=self._middleware,
+            )
+            outcome = await executor.attempt(claim, slot)
+        return _handle(draft.definition, _stored(job, claim, now, _result(outcome, job.name)))
+
+
+class _InCaller(Threads):
+    """Runs sync handlers right here: the caller's thread is where its connections and locals are."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def run(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class _Performed:
+    """What the handle of a job that was performed in the foreground asks: everything is known."""
+
+    def __init__(self, job: StoredJob) -> None:
+        self._job = job
+
+    @property
+    def defaults(self) -> Defaults:
+        return Defaults()
+
+    def enqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> NoReturn:
+        raise NotSupported("a handle enqueues nothing", verb="enqueue")
+
+    async def aenqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> NoReturn:
+        raise NotSupported("a handle enqueues nothing", verb="enqueue")
+
+    def fetch(self, handle: JobHandle[R]) -> StoredJob:
+        return self._job
+
+    async def afetch(self, handle: JobHandle[R]) -> StoredJob:
+        return self._job
+
+    def cancel(self, handle: JobHandle[R]) -> State:
+        return self._job.state
+
+    async def acancel(self, handle: JobHandle[R]) -> State:
+        return self._job.state
+
+    def result(self, handle: JobHandle[R], timeout: float | None) -> Ending:
+        if self._job.result is None:
+            raise ResultUnavailable(f"job {self._job.id} completed, but what it returned is not JSON")
+        return Ending(self._job.state, self._job.result)
+
+    async def aresult(self, handle: JobHandle[R], timeout: float | None) -> Ending:
+        return self.result(handle, timeout)
+
+
+def _result(outcome: Outcome, name: str) -> str | None:
+    match outcome:
+        case Succeeded(result):
+            return result
+        case Failed(error) if not isinstance(error, Retry):
+            raise error
+        case Failed(error):
+            raise JobFailed(f"{name}: {error}")
+        case CancelledByHandler(reason):
+            raise JobCancelled(f"{name}: {reason}")
+        case DiscardedByHandler(reason) | Unreadable(reason) | GivenBack(reason):
+            raise JobFailed(f"{name}: {reason}")
+        case Snoozed():
+            raise JobFailed(f"{name}: snoozed, but in mode foreground nothing is stored that could run again")
+
+
+def _stored(job: NewJob, claim: Claim, now: int, result: str | None) -> StoredJob:
+    return StoredJob(
+        id=claim.id,
+        name=job.name,
+        queue=job.queue,
+        state=State.COMPLETED,
+        args=job.args,
+        priority=job.priority,
+        max_attempts=1,
+        starts=1,
+        failures=0,
+        crashes=0,
+        snoozes=0,
+        run_at=now,
+        enqueued_at=now,
+        started_at=now,
+        finished_at=now,
+        keep=job.keep,
+        keep_failed=job.keep_failed,
+        result=result,
+        worker=None,
+        labels=job.labels,
+        meta=job.meta,
+    )
+
+
+def _handle(definition: JobDefinition[..., R], job: StoredJob) -> JobHandle[R]:
+    return JobHandle(_Performed(job), job.id, name=job.name, store="foreground", read=definition.read_result)
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine from sync code; where a loop runs in this thread already, on a loop in another one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(main)
+    ended: list[Callable[[], T]] = []
+
+    def elsewhere() -> None:
+        try:
+            value = asyncio.run(main)
+        except BaseException as error:
+            failure = error
+
+            def fail() -> T:
+                raise failure
+
+            ended.append(fail)
+        else:
+            ended.append(lambda: value)
+
+    thread = threading.Thread(target=elsewhere, name="stoker-foreground")
+    thread.start()
+    thread.join()
+    return ended[0]()
