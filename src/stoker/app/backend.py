@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from stoker.app.foreground import Foreground
 from stoker.app.results import await_ending, wait_for_ending
 from stoker.core.filters import Filter
 from stoker.core.job import Ending, Enqueued, NewJob, State, StoredJob, new_call
@@ -17,10 +15,13 @@ from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
-from stoker.runtime.executor import performing
-from stoker.settings import Settings
+from stoker.runtime.current import performing
 from stoker.stores.base import MOST_BYTES, MOST_JOBS, Store
 from stoker.telemetry.events import Events, JobsEnqueued
+
+if TYPE_CHECKING:
+    from stoker.app.foreground import Foreground
+    from stoker.settings import Settings
 
 R = TypeVar("R")
 
@@ -163,7 +164,9 @@ class StoreBackend:
         return await await_ending(self._services.store(handle.store), handle.id, timeout)
 
     def _mind_the_loop(self) -> None:
-        if asyncio._get_running_loop() is None:
+        # Where asyncio was never imported no loop can run, and importing it here would cost more than the enqueue.
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is None or asyncio._get_running_loop() is None:
             return
         policy = self._services.settings.blocking_enqueue
         if policy == "allow":

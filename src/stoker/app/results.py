@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from stoker.core.job import Ending, JobId
@@ -42,6 +41,8 @@ def wait_for_ending(store: Store, id: JobId, timeout: float | None) -> Ending:
 
 async def await_ending(store: Store, id: JobId, timeout: float | None) -> Ending:
     """Do the same without blocking the event loop."""
+    import asyncio
+
     wait = Wait(id, timeout)
     while not (ending := _present(id, await store.arun(store.result(id)))).state.final:
         await asyncio.sleep(wait.pause())

@@ -1,23 +1,22 @@
-"""`Stoker`: registry, settings, stores and workers of one application put together."""
+"""`Stoker`: registry, settings, stores and workers of one application put together.
+
+Whoever imports stoker to enqueue pays for neither worker nor settings files: what only they need is imported where it
+is used.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
-from stoker import settings as settings_module
 from stoker.app.backend import StoreBackend, chunks
-from stoker.app.embedded import EmbeddedWorker
-from stoker.app.foreground import Foreground
-from stoker.app.operations import Operations
-from stoker.app.plans import Choice, plan_worker
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
 from stoker.core.duration import keep_micros, micros
@@ -29,13 +28,17 @@ from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults, EnqueueOptions
 from stoker.jobs.registry import JobRegistry
-from stoker.runtime.process import run, stop_on_signals
-from stoker.runtime.worker import Worker
-from stoker.settings import Settings
-from stoker.stores.base import Store
-from stoker.stores.urls import open_store
 from stoker.telemetry.events import Events
 from stoker.telemetry.logs import LogLines
+
+if TYPE_CHECKING:
+    from stoker.app.embedded import EmbeddedWorker
+    from stoker.app.foreground import Foreground
+    from stoker.app.operations import Operations
+    from stoker.app.plans import Choice
+    from stoker.runtime.worker import Worker
+    from stoker.settings import Settings
+    from stoker.stores.base import Store
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -84,6 +87,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._settings: Settings | None = None
         self._defaults: Defaults | None = None
         self._stores: dict[str, Store] = {}
+        self._opening = threading.Lock()
         self._embedded: EmbeddedWorker | None = None
         self.events.listen(LogLines(self._backoff_of, self.clock.now))
 
@@ -92,10 +96,12 @@ class Stoker(JobRegistry[S], Generic[S]):
     @property
     def settings(self) -> Settings:
         """The settings, read when first asked for; ConfigurationError says what is wrong where."""
+        from stoker.settings import find_root, load
+
         if self._settings is None:
-            self._settings = settings_module.load(
+            self._settings = load(
                 environment=self._environment,
-                root=settings_module.find_root(self._home),
+                root=find_root(self._home),
                 overrides=self._given,
                 arguments=self._arguments,
             )
@@ -124,9 +130,13 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     def operations(self, store: str = "default") -> Operations:
         """Give the operator's verbs on a store: list, cancel, retry, replay, delete, pause, status."""
+        from stoker.app.operations import Operations
+
         return Operations(self.store(store), store, self.clock.now)
 
     def _open(self, name: str) -> Store:
+        from stoker.stores.urls import open_store
+
         settings = self.settings
         urls = {"default": "memory://"} if settings.mode != "queue" else settings.store_urls()
         if name not in urls:
@@ -135,9 +145,10 @@ class Stoker(JobRegistry[S], Generic[S]):
             else:
                 raise ConfigurationError(f"no store named {name!r}; configured are: {', '.join(sorted(urls))}")
         auto = settings.environment != "production"
-        store = self._stores.get(name) or open_store(urls[name], root=settings.root, clock=self.clock, auto_migrate=auto)
-        self._stores[name] = store
-        return store
+        with self._opening:
+            if name not in self._stores:
+                self._stores[name] = open_store(urls[name], root=settings.root, clock=self.clock, auto_migrate=auto)
+            return self._stores[name]
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
@@ -203,10 +214,17 @@ class Stoker(JobRegistry[S], Generic[S]):
         Ends when nothing that this worker could perform is available, running or due. ConfigurationError when there
         is nothing to work on, or the mode is not ``queue``.
         """
+        from stoker.runtime.process import run
+
         run(self.awork(until_empty=until_empty, choice=choice))
 
     async def awork(self, *, until_empty: bool = False, choice: Choice | None = None) -> None:
         """Do the same on the running event loop."""
+        import asyncio
+
+        from stoker.app.plans import Choice
+        from stoker.runtime.process import stop_on_signals
+
         if self.settings.mode != "queue":
             raise ConfigurationError(
                 f"workers.mode is {self.settings.mode!r}: jobs run in the process that enqueues them, "
@@ -229,6 +247,9 @@ class Stoker(JobRegistry[S], Generic[S]):
         return [self._make_worker(store, choice, state) for store in stores]
 
     def _make_worker(self, store: str, choice: Choice, state: object) -> Worker:
+        from stoker.app.plans import plan_worker
+        from stoker.runtime.worker import Worker
+
         definitions = {name: one for name, one in self.performable.items() if one.store == store}
         return Worker(
             self.store(store),
@@ -245,17 +266,23 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     def foreground(self) -> Foreground:
         """Give what performs jobs in the caller: the mode ``foreground``."""
+        from stoker.app.foreground import Foreground
+
         return Foreground(
             lambda: self._lifespan(self), clock=self.clock, events=self.events, middleware=self.middleware
         )
 
     def ensure_embedded(self) -> None:
         """Start the embedded worker of the mode ``async`` unless it runs."""
+        from stoker.app.embedded import EmbeddedWorker
+
         if self._embedded is None:
             self._embedded = EmbeddedWorker(self._serve_embedded, self.settings.workers.grace.total_seconds())
         self._embedded.ensure()
 
     async def _serve_embedded(self, started: Callable[[Worker], None]) -> None:
+        from stoker.app.plans import Choice
+
         async with self._lifespan(self) as state:
             (worker,) = self.make_workers(Choice(), state)
             started(worker)
@@ -284,6 +311,8 @@ class Stoker(JobRegistry[S], Generic[S]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import asyncio
+
         await asyncio.to_thread(self.close)
 
 

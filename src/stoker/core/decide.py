@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from types import TracebackType
 from typing import assert_never
 
 import msgspec
@@ -71,11 +72,19 @@ def describe(claim: Claim, error: BaseException, trace: str, worker: str) -> Att
 
 
 def trace_of(error: BaseException) -> str:
-    """Write an exception's traceback as text."""
+    """Write an exception's traceback as text, from the first frame that is not stoker's own."""
     try:
-        return "".join(traceback.format_exception(error))
+        return "".join(traceback.format_exception(type(error), error, _outside(error.__traceback__)))
     except Exception as broken:  # an exception whose own __str__ or __repr__ raises
         return f"(no traceback: formatting it raised {type(broken).__name__})"
+
+
+def _outside(trace: TracebackType | None) -> TracebackType | None:
+    """Skip the frames between the worker and the handler; keep all if there are no others."""
+    first = trace
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").split(".")[0] == "stoker":
+        trace = trace.tb_next
+    return trace or first
 
 
 def _message(error: BaseException) -> str:

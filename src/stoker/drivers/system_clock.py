@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -22,4 +21,6 @@ class SystemClock:
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
         """Call back on the running event loop after ``delay`` seconds; RuntimeError when none runs."""
+        import asyncio
+
         return asyncio.get_running_loop().call_later(delay, callback)

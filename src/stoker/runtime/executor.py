@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextvars import ContextVar
 from typing import Any
-
-import msgspec
 
 from stoker.core.clock import Clock
 from stoker.core.decide import trace_of
 from stoker.core.duration import SECOND, as_datetime, in_words
-from stoker.core.job import Claim, JobId
+from stoker.core.job import Claim
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
@@ -30,6 +27,7 @@ from stoker.jobs.definition import JobDefinition
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
+from stoker.runtime.current import Performing, performing
 from stoker.runtime.slots import Interruption, Slot
 from stoker.runtime.threads import Threads
 from stoker.telemetry.events import Events, JobOverdue, ResultDropped
@@ -37,17 +35,6 @@ from stoker.telemetry.events import Events, JobOverdue, ResultDropped
 BODY_VERSION = 1
 """The newest format of a stored job that this worker reads."""
 MISFIT_DELAY = 30 * SECOND
-
-
-class Performing(msgspec.Struct, frozen=True, gc=False):
-    """The job that the current code runs for."""
-
-    id: JobId
-    root: JobId
-    slot: Slot
-
-
-performing: ContextVar[Performing | None] = ContextVar("stoker_performing", default=None)
 
 
 class Executor:
@@ -105,7 +92,7 @@ class Executor:
 
     async def _guarded(self, definition: JobDefinition[..., Any], arguments: Any, claim: Claim, slot: Slot) -> Outcome:
         started = self._begin(definition, claim, slot)
-        current = performing.set(Performing(claim.id, claim.root or claim.id, slot))
+        current = performing.set(Performing(claim.id, claim.root or claim.id))
         try:
             value = await self._perform(definition, arguments, slot)
         except BaseException as error:  # whatever a handler raises is the attempt's ending, SystemExit included

@@ -1,0 +1,18 @@
+"""The job that the current code runs for; known to every enqueue made meanwhile."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from stoker.core.job import JobId
+
+
+class Performing(NamedTuple):
+    """A job being performed, and the first of its line of parents."""
+
+    id: JobId
+    root: JobId
+
+
+performing: ContextVar[Performing | None] = ContextVar("stoker_performing", default=None)
