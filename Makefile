@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs servers clean
+.PHONY: help demo test check layout lint mypy pyright contracts format docs servers clean
 
 help:  ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*##/\1:/p' Makefile
@@ -17,12 +17,22 @@ demo: $(VENV)/.demo  ## Run the example: sign up, and a welcome mail is sent in 
 test: $(VENV)/.test servers  ## Run the whole suite (ARGS="-k name" for a part)
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
-check: $(VENV)/.dev docs  ## Format, lint, types, contracts between the rooms, docs
+check: docs layout lint mypy pyright contracts  ## Docs, format, lint, types, contracts between the rooms (-k: all of them)
+
+layout: $(VENV)/.dev
 	$(BIN)/ruff format --check
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check
+
+mypy: $(VENV)/.dev
 	$(BIN)/mypy
+
+pyright: $(VENV)/.dev
 	$(BIN)/pyright
-	$(BIN)/lint-imports
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev  ## Format and mend what can be mended
 	$(BIN)/ruff format

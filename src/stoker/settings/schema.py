@@ -70,13 +70,21 @@ def flattened(struct: type[Struct], written: Mapping[Any, object], origin: str, 
         if _is_section(kind):
             entries |= flattened(kind, _mapping(value, key, origin), origin, key)
         elif (named := _named(kind)) is not None:
-            for each, section in _mapping(value, key, origin).items():
-                entries[(*key, str(each))] = Entry({}, origin)
-                entries |= flattened(
-                    named, _mapping(section or {}, (*key, str(each)), origin), origin, (*key, str(each))
-                )
+            entries |= _flattened_by_name(named, _mapping(value, key, origin), origin, key)
         else:
             entries[key] = Entry(value, origin)
+    return entries
+
+
+def _flattened_by_name(struct: type[Struct], written: Mapping[Any, object], origin: str, at: Key) -> dict[Key, Entry]:
+    entries: dict[Key, Entry] = {}
+    for name, section in written.items():
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{origin}: {dotted(at)}: YAML reads {name!r} here; put the name in quotes")
+        key = (*at, name)
+        entries[key] = Entry({}, origin)
+        if section is not None:
+            entries |= flattened(struct, _mapping(section, key, origin), origin, key)
     return entries
 
 

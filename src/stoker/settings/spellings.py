@@ -97,7 +97,7 @@ def _plain_store(store: object) -> object:
     queues = result.get("queues")
     if isinstance(queues, str):
         queues = [name.strip() for name in queues.split(",") if name.strip()]
-    if isinstance(queues, list | tuple):
+    if isinstance(queues, list | tuple) and all(isinstance(name, str | bool | int) for name in queues):
         result["queues"] = {name: {} for name in queues}
     return result
 

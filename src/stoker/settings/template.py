@@ -18,7 +18,7 @@ _REQUIRED: Any = object()
 def read(file: Path, origin: str, environ: Mapping[str, str]) -> Mapping[Any, object]:
     """Read a settings file; ``origin`` names it in every ConfigurationError."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{origin} cannot be read: {error}") from None
     return _parsed(_rendered(text, origin, environ), origin, substituted="{{" in text)
@@ -63,10 +63,12 @@ class _Loader(yaml.SafeLoader):
     """A safe loader to which a key written twice is a mistake, not an answer."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[object] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
-            key = key_node.value
-            if key in seen and key != "<<":
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is written twice", key_node.start_mark)
-            seen.add(key)
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if key_node.value in seen and key_node.value != "<<":
+                complaint = f"{key_node.value} is written twice"
+                raise yaml.constructor.ConstructorError(None, None, complaint, key_node.start_mark)
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)

@@ -47,6 +47,7 @@ def canonical_url(url: str) -> str:
 
     Raises ConfigurationError for what is no URL or has a scheme of no store.
     """
+    url = url.strip()
     scheme = _scheme(url)
     if not scheme:
         raise ConfigurationError(f"{mask(url)!r} is not a store URL; for a SQLite file write sqlite:///{mask(url)}")
@@ -64,7 +65,8 @@ def sqlite_path(url: str, root: Path) -> Path:
     name = unquote(parts.path.removeprefix("/"))
     _check_sqlite(url, parts, name)
     path = (root / name).absolute()
-    if not path.parent.exists() and not name.startswith("/") and Path("/", name).parent.is_dir():
+    elsewhere = Path("/", name)
+    if not path.parent.exists() and elsewhere not in (path, Path("/", path.name)) and elsewhere.parent.is_dir():
         raise ConfigurationError(
             f"{mask(url)} is relative to {root}, which has no folder {Path(name).parent}; "
             f"an absolute path has four slashes: sqlite:////{name}"
@@ -83,7 +85,7 @@ def mask(url: str) -> str:
 
 def _scheme(url: str) -> str:
     scheme, separator, _ = url.partition("://")
-    return scheme.strip().lower() if separator else ""
+    return scheme.lower() if separator else ""
 
 
 def _behind_scheme(url: str) -> str:

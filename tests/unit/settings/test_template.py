@@ -75,6 +75,18 @@ def test_a_key_written_twice_is_an_error(root: Path, write: Write) -> None:
         load(root=root, environ={})
 
 
+def test_a_key_that_is_a_list_is_an_error(root: Path, write: Write) -> None:
+    write("? [a, b]\n: 1\n")
+    with pytest.raises(ConfigurationError, match="is not YAML: found unhashable key"):
+        load(root=root, environ={})
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(root: Path, write: Write) -> None:
+    write("\ufeffworkers: {concurrency: 3}")
+
+    assert load(root=root, environ={}).workers.concurrency == 3
+
+
 def test_yaml_anchors_and_merges_work(root: Path, write: Write) -> None:
     write("""
         queue:

@@ -115,6 +115,20 @@ def test_a_section_that_is_no_mapping_is_an_error(root: Path, write: Write) -> N
         load(root=root, environ={})
 
 
+@pytest.mark.parametrize("queues", ["[on, off]", "{on: {}}", "[7]"])
+def test_a_name_that_yaml_reads_as_something_else_is_an_error(root: Path, write: Write, queues: str) -> None:
+    write(f"queue: {{queues: {queues}}}")
+    with pytest.raises(ConfigurationError, match=r"queue\.queues: YAML reads (True|7) here; put the name in quotes"):
+        load(root=root, environ={})
+
+
+@pytest.mark.parametrize("queues", ["[{mail: 1}]", "7", "{mail: 7}"])
+def test_queues_of_another_shape_are_an_error(root: Path, write: Write, queues: str) -> None:
+    write(f"queue: {{queues: {queues}}}")
+    with pytest.raises(ConfigurationError, match="must be a mapping"):
+        load(root=root, environ={})
+
+
 def test_a_key_without_a_value_keeps_its_default(root: Path, write: Write) -> None:
     write("workers:\njobs: {timeout: , keep: }")
 
