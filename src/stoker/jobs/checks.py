@@ -12,7 +12,8 @@ from stoker.core.backoff import Backoff, wait_after
 from stoker.core.duration import Duration, Keep, instant_micros, keep_micros, micros
 from stoker.core.job import Due
 from stoker.errors import ConfigurationError, DefinitionError
-from stoker.jobs.fidelity import difference, obstacle
+from stoker.jobs.fidelity import difference
+from stoker.jobs.obstacles import obstacle
 from stoker.jobs.unique import Unique
 
 if TYPE_CHECKING:
@@ -137,10 +138,10 @@ def meta(what: str, value: object) -> Mapping[str, JSON]:
     try:
         arrived: dict[str, JSON] = msgspec.json.decode(msgspec.json.encode(dict(value)))
     except Exception as error:
-        raise DefinitionError(obstacle(value, what) or f"{what}: {error}") from error
-    changed = difference(value, arrived, what)
+        raise DefinitionError(f"{what}: {obstacle(value, 'meta') or error}") from error
+    changed = difference(value, arrived, "meta")
     if changed is not None:
-        raise DefinitionError(changed)
+        raise DefinitionError(f"{what}: {changed}")
     return arrived
 
 

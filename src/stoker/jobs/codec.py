@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import astuple
 
 from stoker.errors import ArgumentsError, Corrupt, Misfit
 from stoker.jobs.carriers import from_carried, to_carried
-from stoker.jobs.fidelity import difference, naive_datetime, obstacle
+from stoker.jobs.fidelity import difference, naive_datetime
 from stoker.jobs.messages import misfit, unbound
+from stoker.jobs.obstacles import not_finite, obstacle
 from stoker.jobs.schema import accepted_struct, given_struct, holds_datetime
 from stoker.jobs.signature import POSITIONAL, Signature
 
@@ -50,11 +52,13 @@ class Codec:
         self._given = given_struct(job, signature)
         accepted = accepted_struct(job, signature)
         self._names = accepted.__struct_fields__
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(accepted, dec_hook=from_carried)
         self._holds_datetime = holds_datetime(accepted)
+        self._read: Callable[[str | bytes], Any] = msgspec.json.Decoder(accepted, dec_hook=from_carried).decode
         native = not (self._positional_only or self._rest or self._extras)
         self._bind: Callable[..., msgspec.Struct] = self._given if native else self._bind_by_hand
         self._all_positional = len(self._positional) == len(self._names)
+
+    # -- enqueueing --------------------------------------------------------------------------------------------------
 
     def encode(self, args: Sequence[object], kwargs: Mapping[str, object]) -> str:
         """Bind a call and give its arguments as a JSON object, validated; ArgumentsError names what does not fit."""
@@ -65,11 +69,15 @@ class Codec:
         try:
             encoded = _ENCODER.encode(given)
         except Exception as error:
-            raise self._uncarried(given, error) from error
-        self._validate(given, encoded)
-        if self._extras:
-            encoded = self._flattened(encoded)
-        return encoded.decode()
+            raise self._unwritable(given, error) from error
+        try:
+            accepted = self._read(encoded)
+        except Exception as error:
+            raise self._unaccepted(given, error) from error
+        sent, arrived = astuple(given), astuple(accepted)
+        if self._holds_datetime or _changed(sent, arrived):
+            self._check_unchanged(sent, arrived)
+        return (self._flattened(encoded) if self._extras else encoded).decode()
 
     def checked(self, text: str) -> str:
         """Give arguments that are JSON text already, as they are; ArgumentsError when they do not fit."""
@@ -77,70 +85,52 @@ class Codec:
             accepted = self._accepted(text)
         except (Misfit, Corrupt) as error:
             raise ArgumentsError(str(error)) from error
-        for name, value in zip(self._names, astuple(accepted), strict=True) if self._holds_datetime else ():
-            if found := naive_datetime(value, f"`{name}`"):
-                raise ArgumentsError(f"{self._job}: argument {found}")
+        if self._holds_datetime:
+            arrived = astuple(accepted)
+            self._check_unchanged(arrived, arrived)
         return text
-
-    def decode(self, text: str) -> Arguments:
-        """Give the arguments to call with; Misfit when they do not fit the handler, Corrupt when it is not JSON."""
-        accepted = self._accepted(text)
-        return (astuple(accepted), _NO_KEYWORDS) if self._all_positional else self._spread(accepted)
-
-    def by_name(self, text: str) -> dict[str, object]:
-        """Give all arguments by parameter name, defaults filled in."""
-        return dict(zip(self._names, astuple(self._accepted(text)), strict=True))
-
-    # -- enqueueing --------------------------------------------------------------------------------------------------
 
     def _bind_by_hand(self, *args: object, **kwargs: object) -> msgspec.Struct:
         """Bind what a Struct's constructor cannot: positional-only, ``*args`` and ``**kwargs``."""
-        clash = [name for name in (*self._positional_only, self._rest, self._extras) if name and name in kwargs]
-        if clash:
-            raise TypeError(f"`{clash[0]}` cannot be given by name")
+        taken = [name for name in (*self._positional_only, self._rest) if name in kwargs]
+        if taken:
+            raise TypeError(f"`{taken[0]}` cannot be given by name")
         if self._rest and len(args) > len(self._positional):
             kwargs[self._rest] = args[len(self._positional) :]
             args = args[: len(self._positional)]
         if self._extras:
-            extras = {name: kwargs.pop(name) for name in tuple(kwargs) if name not in self._names}
+            others = [name for name in kwargs if name not in self._names or name == self._extras]
+            extras = {name: kwargs.pop(name) for name in others}
             if extras:
                 kwargs[self._extras] = extras
         return self._given(*args, **kwargs)
 
-    def _validate(self, given: msgspec.Struct, encoded: bytes) -> None:
-        try:
-            accepted = self._decoder.decode(encoded)
-        except Exception as error:
-            raise self._unaccepted(given, error) from error
-        arrived, sent = astuple(accepted), astuple(given)
-        try:
-            changed = arrived != sent
-        except Exception:  # noqa: BLE001 whatever a user's == thinks of being compared
-            changed = True
-        if changed or self._holds_datetime:
-            self._compare(sent, arrived)
-
-    def _compare(self, sent: Sequence[object], arrived: Sequence[object]) -> None:
+    def _check_unchanged(self, sent: tuple[object, ...], arrived: tuple[object, ...]) -> None:
+        """Refuse what would arrive as something else, and times that mean another one elsewhere."""
         for name, one, other in zip(self._names, sent, arrived, strict=True):
-            if one is msgspec.UNSET:
+            if one is UNSET:
                 continue
-            found = difference(one, other, f"`{name}`")
+            try:
+                found = difference(one, other, name)
+            except RecursionError as error:
+                raise ArgumentsError(f"{self._job}: argument `{name}` is nested too deeply") from error
             if found is None and self._holds_datetime:
-                found = naive_datetime(other, f"`{name}`")
+                found = naive_datetime(other, name)
             if found is not None:
                 raise ArgumentsError(f"{self._job}: argument {found}")
 
-    def _uncarried(self, given: msgspec.Struct, error: Exception) -> ArgumentsError:
+    def _unwritable(self, given: msgspec.Struct, error: Exception) -> ArgumentsError:
         for name, value in zip(self._names, astuple(given), strict=True):
-            found = None if value is msgspec.UNSET else obstacle(value, f"`{name}`")
+            found = None if value is UNSET else obstacle(value, name)
             if found is not None:
                 return ArgumentsError(f"{self._job}: argument {found}")
-        return ArgumentsError(f"{self._job}: its arguments cannot be sent as JSON: {error}")
+        return ArgumentsError(f"{self._job}: its arguments cannot be written as JSON: {error}")
 
     def _unaccepted(self, given: msgspec.Struct, error: Exception) -> ArgumentsError:
-        # NaN arrives as null, so the decoder's complaint about null would mislead.
+        # NaN is written as null, so the decoder's complaint about null would mislead.
         for name, value in zip(self._names, astuple(given), strict=True):
-            if isinstance(value, float) and (found := difference(value, None, f"`{name}`")):
+            found = None if value is UNSET else not_finite(value, name)
+            if found is not None:
                 return ArgumentsError(f"{self._job}: argument {found}")
         return ArgumentsError(misfit(self._job, error))
 
@@ -154,47 +144,60 @@ class Codec:
 
     # -- performing --------------------------------------------------------------------------------------------------
 
+    def decode(self, text: str) -> Arguments:
+        """Give the arguments to call with; Misfit when they do not fit the handler, Corrupt when it is not JSON."""
+        if not self._all_positional:
+            return self._spread(astuple(self._accepted(text)))
+        try:
+            return astuple(self._read(text)), _NO_KEYWORDS
+        except Exception as error:
+            return astuple(self._otherwise(text, error)), _NO_KEYWORDS
+
+    def by_name(self, text: str) -> dict[str, object]:
+        """Give all arguments by parameter name, defaults filled in."""
+        return dict(zip(self._names, astuple(self._accepted(text)), strict=True))
+
     def _accepted(self, text: str) -> Any:
         try:
-            return self._decoder.decode(self._nested(text) if self._extras else text)
-        except msgspec.ValidationError as error:
-            return self._by_position(text, error)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise Corrupt(f"{self._job}: its arguments are not JSON: {error}") from error
+            return self._read(self._nested(text) if self._extras else text)
         except Exception as error:
-            raise Misfit(misfit(self._job, error)) from error
+            return self._otherwise(text, error)
 
-    def _by_position(self, text: str, error: msgspec.ValidationError) -> Any:
-        """Take a JSON array's items as positional arguments; anything else is what the error says it is."""
+    def _otherwise(self, text: str, error: Exception) -> Any:
+        """Take a JSON array by position; for anything else say what the error means."""
         try:
-            whole = msgspec.json.decode(text)
-            items = msgspec.json.decode(text, type=list[msgspec.Raw]) if isinstance(whole, list) else None
-        except (msgspec.DecodeError, RecursionError) as broken:
+            is_array = isinstance(msgspec.json.decode(text), list)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as broken:
             raise Corrupt(f"{self._job}: its arguments are not JSON: {broken}") from broken
-        if items is None:
+        if not is_array:
             raise Misfit(misfit(self._job, error)) from error
+        named = self._by_position(msgspec.json.decode(text, type=list[msgspec.Raw]))
+        try:
+            return self._read(msgspec.json.encode(named))
+        except Exception as misfitting:
+            raise Misfit(misfit(self._job, misfitting)) from misfitting
+
+    def _by_position(self, items: list[msgspec.Raw]) -> dict[str, object]:
         count = len(self._positional)
         named: dict[str, object] = dict(zip(self._positional, items, strict=False))
         if len(items) > count:
             if not self._rest:
-                raise Misfit(f"{self._job}: {len(items)} positional arguments, it takes at most {count}")
+                raise Misfit(f"{self._job}: {len(items)} arguments by position, it takes at most {count}")
             named[self._rest] = items[count:]
-        try:
-            return self._decoder.decode(msgspec.json.encode(named))
-        except Exception as misfitting:
-            raise Misfit(misfit(self._job, misfitting)) from misfitting
+        return named
 
-    def _nested(self, text: str) -> bytes | str:
+    def _nested(self, text: str) -> bytes:
         """Undo `_flattened`."""
         fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         extras = {name: fields.pop(name) for name in tuple(fields) if name not in self._names or name == self._extras}
         return msgspec.json.encode({**fields, self._extras: extras})
 
-    def _spread(self, accepted: Any) -> Arguments:
-        named = dict(zip(self._names, astuple(accepted), strict=True))
-        positional = [named.pop(name) for name in self._positional]
+    def _spread(self, values: tuple[object, ...]) -> Arguments:
+        count = len(self._positional)
+        named: dict[str, Any] = dict(zip(self._names[count:], values[count:], strict=True))
+        positional: Sequence[object] = values[:count]
         if self._rest:
-            positional.extend(named.pop(self._rest))
+            positional = (*positional, *named.pop(self._rest))
         if self._extras:
             named.update(named.pop(self._extras))
         return positional, named
@@ -206,20 +209,18 @@ def carried_result(value: object) -> Carried:
         return Carried("null")
     try:
         encoded = _ENCODER.encode(value)
-    except Exception as error:  # noqa: BLE001 a user's class may raise anything
-        return Carried(None, obstacle(value, "result") or f"result: {error}")
-    if type(value) not in _PLAIN_TYPES and b"null" in encoded and (found := _not_finite(value)):
-        return Carried(None, found)
+    except Exception as error:
+        return Carried(None, str(obstacle(value, "result") or error))
+    if type(value) not in _PLAIN_TYPES and b"null" in encoded and (found := not_finite(value, "result")):
+        return Carried(None, str(found))
     return Carried(encoded.decode())
 
 
-def _not_finite(value: object) -> str | None:
-    """Find a NaN or infinity, which msgspec writes as null."""
-    if isinstance(value, float):
-        return difference(value, None, "result")
-    from stoker.jobs.fidelity import parts
-
-    return next((found for _, part in parts(value, "result") if (found := _not_finite(part))), None)
+def _changed(sent: tuple[object, ...], arrived: tuple[object, ...]) -> bool:
+    try:
+        return sent != arrived
+    except Exception:  # whatever a user's == thinks of being compared
+        return True
 
 
 def _named(signature: Signature, kind: Any) -> str:

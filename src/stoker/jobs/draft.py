@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
+
+import msgspec
 
 from stoker.core.job import Enqueued, JobId, NewJob
 from stoker.errors import ArgumentsError
+from stoker.jobs.defined import DefinedJob
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.options import Defaults, EnqueueTerms
-
-if TYPE_CHECKING:
-    from stoker.jobs.definition import JobDefinition
 
 R_co = TypeVar("R_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft(Generic[R_co]):
+class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False):
     """What ``job.draft(…)`` gives: for `enqueue_many`, or to be enqueued later."""
 
-    definition: JobDefinition[..., R_co]
+    definition: DefinedJob[R_co]
     args: str
     """The arguments as JSON text, validated."""
     terms: EnqueueTerms
@@ -37,16 +35,11 @@ class Draft(Generic[R_co]):
 
     def new_job(self, defaults: Defaults, parent: JobId | None = None, root: JobId | None = None) -> NewJob:
         """Give the job as a store takes it; ArgumentsError when its arguments are larger than ``max_args``."""
-        size = len(self.args) if self.args.isascii() else len(self.args.encode())
-        if size > defaults.max_args:
-            raise ArgumentsError(
-                f"{self.name}: {size} bytes of arguments, at most {defaults.max_args} (jobs.max_args): "
-                "put large data where the job can read it, and send its address"
-            )
+        self._check_size(defaults.max_args)
         merged = self.definition.merged(defaults)
         unique = merged.unique
         return NewJob(
-            name=self.name,
+            name=self.definition.name,
             args=self.args,
             queue=merged.queue,
             priority=merged.priority,
@@ -65,6 +58,14 @@ class Draft(Generic[R_co]):
     def handle(self, enqueued: Enqueued) -> JobHandle[R_co]:
         """Give the handle of the job that the store made of it."""
         return self.definition.handle(enqueued.id, duplicate=enqueued.duplicate)
+
+    def _check_size(self, most: int) -> None:
+        size = len(self.args) if self.args.isascii() else len(self.args.encode())
+        if size > most:
+            raise ArgumentsError(
+                f"{self.name}: {size} bytes of arguments, at most {most} (jobs.max_args): "
+                "put large data where the job can read it, and send its address"
+            )
 
     def __repr__(self) -> str:
         return f"<draft of {self.name} {self.args[:200]}>"

@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
 from stoker.core.duration import Duration, seconds
-from stoker.core.job import Ending, JobId, State
+from stoker.core.job import Ending, JobId, State, StoredJob
 from stoker.errors import JobCancelled, JobFailed, ResultUnavailable, StokerError
 from stoker.jobs.record import JobRecord, read_json
 
-if TYPE_CHECKING:
-    from stoker.jobs.backend import Backend
-
 R_co = TypeVar("R_co", covariant=True)
+
+
+class Follower(Protocol):
+    """What handles ask of the application; each verb is there twice, sync and async."""
+
+    def fetch(self, handle: JobHandle[Any]) -> StoredJob:
+        """Give all that the store knows of the job; JobNotFound if it has no such job."""
+
+    async def afetch(self, handle: JobHandle[Any]) -> StoredJob:
+        """Do the same without blocking the event loop."""
+
+    def cancel(self, handle: JobHandle[Any]) -> State:
+        """Cancel the job and give its state then: ``running`` means it was asked to stop. JobNotFound as in `fetch`."""
+
+    async def acancel(self, handle: JobHandle[Any]) -> State:
+        """Do the same without blocking the event loop."""
+
+    def result(self, handle: JobHandle[Any], timeout: float | None) -> Ending:
+        """Wait up to ``timeout`` seconds (None: for ever) for a final state and give that ending.
+
+        WaitTimeout when it had not ended by then, ResultUnavailable when nothing was or will be kept.
+        """
+
+    async def aresult(self, handle: JobHandle[Any], timeout: float | None) -> Ending:
+        """Do the same without blocking the event loop."""
 
 
 class JobHandle(Generic[R_co]):
     """The id of a job, and what can be asked of it. Not awaitable: say ``await handle.aresult(timeout=…)``."""
 
-    __slots__ = ("_backend", "_read", "duplicate", "id", "name", "store")
+    __slots__ = ("_follower", "_read", "duplicate", "id", "name", "store")
 
     def __init__(
         self,
-        backend: Backend,
+        follower: Follower,
         id: JobId,
         *,
         name: str = "",
@@ -31,7 +53,7 @@ class JobHandle(Generic[R_co]):
         duplicate: bool = False,
         read: Callable[[str], R_co] = read_json,
     ) -> None:
-        self._backend = backend
+        self._follower = follower
         self._read = read
         self.id = id
         self.name = name
@@ -46,27 +68,27 @@ class JobHandle(Generic[R_co]):
 
         Raises WaitTimeout, JobFailed (discarded), JobCancelled, or ResultUnavailable when no result is kept.
         """
-        return self._returned(self._backend.result(self, _waiting(timeout)))
+        return self._returned(self._follower.result(self, _waiting(timeout)))
 
     async def aresult(self, *, timeout: Duration | None) -> R_co:
         """Do the same as `result` without blocking the event loop."""
-        return self._returned(await self._backend.aresult(self, _waiting(timeout)))
+        return self._returned(await self._follower.aresult(self, _waiting(timeout)))
 
     def fetch(self) -> JobRecord[R_co]:
         """Look the job up; JobNotFound if the store has it no longer."""
-        return JobRecord.of(self._backend.fetch(self), self._read)
+        return JobRecord.of(self._follower.fetch(self), self._read)
 
     async def afetch(self) -> JobRecord[R_co]:
         """Do the same as `fetch` without blocking the event loop."""
-        return JobRecord.of(await self._backend.afetch(self), self._read)
+        return JobRecord.of(await self._follower.afetch(self), self._read)
 
     def cancel(self) -> State:
         """Cancel the job: a waiting one ends at once, a running one is asked to stop (the state is still running)."""
-        return self._backend.cancel(self)
+        return self._follower.cancel(self)
 
     async def acancel(self) -> State:
         """Do the same as `cancel` without blocking the event loop."""
-        return await self._backend.acancel(self)
+        return await self._follower.acancel(self)
 
     def __repr__(self) -> str:
         again = ", duplicate" if self.duplicate else ""

@@ -1,0 +1,125 @@
+"""A job as workers and drafts see it: its name, its handler, and what was said of it."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, cast
+
+from stoker.core.decide import Policy
+from stoker.core.job import JobId
+from stoker.core.unique import UniqueKey
+from stoker.errors import ResultUnavailable
+from stoker.jobs.codec import Arguments, Carried, carried_result
+from stoker.jobs.context import Context
+from stoker.jobs.handle import Follower, JobHandle
+from stoker.jobs.options import Defaults, EnqueueTerms, JobRules, Merged, merge
+from stoker.jobs.resolved import Resolved
+from stoker.jobs.signature import Handler, as_function
+from stoker.jobs.unique import Unique
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class DefinedJob(Generic[R_co]):
+    """The performing side of a definition; `JobDefinition` adds the enqueueing side."""
+
+    is_async = False
+    """Whether `call` gives a coroutine."""
+    performable = True
+    """Whether this application has the handler."""
+
+    def __init__(self, name: str, handler: Handler, rules: JobRules, follower: Follower) -> None:
+        self.name = name
+        self.handler = handler
+        self.rules = rules
+        self.policy: Policy = rules.policy()
+        self._function = as_function(handler)
+        self._follower = follower
+        self._terms = EnqueueTerms()
+        self._merged: tuple[Defaults, Merged] | None = None
+        self._resolved = Resolved(name, handler)
+
+    # -- what was said of it -----------------------------------------------------------------------------------------
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Former names."""
+        return self.rules.aliases
+
+    @property
+    def store(self) -> str:
+        """Name of the store that it goes to."""
+        return self._terms.store or self.rules.store or "default"
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the handler's parameters, a leading context included; known without resolving hints."""
+        return self._resolved.parameter_names
+
+    @property
+    def wants_context(self) -> bool:
+        """Whether the handler takes the context."""
+        return self._resolved.wants_context
+
+    def timeout_within(self, defaults: Defaults) -> int | None:
+        """Give the timeout of an attempt in microseconds; None for no timeout."""
+        return self.rules.timeout_within(defaults)
+
+    def slow_after_within(self, defaults: Defaults) -> int:
+        """Give the microseconds after which an attempt is reported as slow."""
+        return self.rules.slow_after_within(defaults)
+
+    def merged(self, defaults: Defaults) -> Merged:
+        """Give what holds for an enqueue under these settings."""
+        if self._merged is None or self._merged[0] is not defaults:
+            self._merged = (defaults, merge(self.rules, self._terms, defaults))
+        return self._merged[1]
+
+    def check(self) -> None:
+        """Resolve the hints now; DefinitionError says what is wrong with them."""
+        names = [one.name for one in self._resolved.codec.signature.parameters]
+        if self.rules.unique:
+            self.rules.unique.check(self.name, names)
+
+    # -- performing --------------------------------------------------------------------------------------------------
+
+    def decode(self, args: str) -> Arguments:
+        """Give stored arguments for `call`; Misfit when they do not fit the handler, Corrupt when they are not JSON."""
+        return self._resolved.codec.decode(args)
+
+    def call(self, arguments: Arguments, context: Context[Any] | None = None) -> Any:
+        """Call the handler; the context is given exactly where the handler wants it."""
+        args, kwargs = arguments
+        if context is not None:
+            return self._function(context, *args, **kwargs)
+        return self._function(*args, **kwargs) if kwargs else self._function(*args)
+
+    def encode_result(self, value: object) -> Carried:
+        """Give a result as JSON text, or None and the reason why it is not JSON."""
+        return carried_result(value)
+
+    # -- for drafts and handles --------------------------------------------------------------------------------------
+
+    def unique_key(self, unique: Unique, args: str, priority: int) -> UniqueKey:
+        """Make the unique key of a job with these encoded arguments."""
+        codec = self._resolved.codec
+        chosen: object = None
+        if callable(unique.by):
+            positional, named = codec.decode(args)
+            chosen = unique.by(*positional, **named)
+        return unique.key_of(self.name, codec.by_name(args), chosen, priority)
+
+    def handle(self, id: JobId | str, *, duplicate: bool = False) -> JobHandle[R_co]:
+        """Give the handle of a job of this definition that has been enqueued."""
+        return JobHandle(
+            self._follower, JobId(id), name=self.name, store=self.store, duplicate=duplicate, read=self.read_result
+        )
+
+    def read_result(self, text: str) -> R_co:
+        """Make the handler's return type of a stored result; ResultUnavailable when it does not fit (any more)."""
+        try:
+            return cast("R_co", self._resolved.result_decoder.decode(text))
+        except Exception as error:
+            raise ResultUnavailable(f"{self.name}: the stored result does not fit its return type: {error}") from error
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
