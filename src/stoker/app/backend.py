@@ -168,8 +168,9 @@ class StoreBackend:
         asyncio = sys.modules.get("asyncio")
         if asyncio is None or asyncio._get_running_loop() is None:
             return
-        policy = self._services.settings.blocking_enqueue
-        if policy == "allow":
+        settings = self._services.settings
+        policy = settings.blocking_enqueue
+        if policy == "allow" or settings.mode == "async":
             return
         text = "enqueue() blocks the running event loop; write await job.aenqueue(…), or set blocking_enqueue: allow"
         if policy == "error":

@@ -52,8 +52,8 @@ class Context(Generic[S_co]):
         self._claim = claim
         self._state = state
         self._deadline = deadline
-        self._cancelled = cancelled or Flag()
-        self._stopping = stopping or Flag()
+        self._cancelled = Flag() if cancelled is None else cancelled
+        self._stopping = Flag() if stopping is None else stopping
         self._meta: Mapping[str, JSON] | None = None
         self._log: JobLog | None = None
 

@@ -131,7 +131,7 @@ class Worker:
             for pool in plan.pools
         ]
         self._fetcher = self._make_fetcher()
-        self._keeper = self._make_keeper()
+        self.keeper = self._make_keeper()
         self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
         self._started_at = clock.now()
         self._rated = (clock.monotonic(), 0)
@@ -155,7 +155,7 @@ class Worker:
             for task in ended:
                 task.result()
         finally:
-            self._keeper.stop()
+            self.keeper.stop()
             await _cancelled(fetching, *services, *endings)
             self._threads.close()
 
@@ -180,7 +180,7 @@ class Worker:
     def _start_services(self) -> list[asyncio.Future[None]]:
         plan = self.plan
         self._events.emit(WorkerStarted(self.id, plan.queues, plan.names, plan.concurrency))
-        self._keeper.start()
+        self.keeper.start()
         if not all(definition.is_async for definition in self._definitions.values()):
             self._threads.prestart()
         lease = plan.lease / SECOND
@@ -208,7 +208,7 @@ class Worker:
             await sleep(self._clock, 0.1)
 
     async def _shut_down(self, fetching: asyncio.Future[None]) -> None:
-        self._keeper.stopping = True
+        self.keeper.stopping = True
         self._events.emit(WorkerStopping(self.id, sum(1 for _ in self.running()), self.plan.grace))
         await _cancelled(fetching)
         self._stopping.up = True
@@ -220,7 +220,7 @@ class Worker:
         await self._until(lambda: all(slot.threaded for slot in self.running()), LAST_WORDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._settler.flush(), LAST_WORDS)
-        self._keeper.stop()
+        self.keeper.stop()
         with contextlib.suppress(StoreError):
             await self._maintenance.resign()
             await self._announce(ttl=0)
@@ -352,7 +352,7 @@ class Worker:
             running=sum(1 for pool in self._pools for slot in tuple(pool.slots) if slot.claim is not None),
             performed=self.performed,
             rate=self._rate(),
-            stopping=self._keeper.stopping,
+            stopping=self.keeper.stopping,
         )
 
     def _rate(self) -> float:
