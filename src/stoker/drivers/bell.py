@@ -66,7 +66,7 @@ class Bell:
         timer = clock.call_later(timeout, partial(_answer, listener.answer, False))
         try:
             rung = await listener.answer
-        except asyncio.CancelledError:
+        except BaseException:
             # What was rung meanwhile counts as unheard: the caller may never look.
             self._stop(listener)
             raise

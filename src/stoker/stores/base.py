@@ -91,7 +91,7 @@ class Store(ABC):
 
         At most 10,000 jobs and 16 MiB of arguments, else EnqueueError. A taken unique key answers by its policy:
         keep, replace and reschedule answer the holder's id with ``duplicate=True``; raise fails the whole call
-        with DuplicateJob.
+        with DuplicateJob. Where the holder no longer waits, replace and reschedule insert: the new job has the key.
         """
 
     @abstractmethod

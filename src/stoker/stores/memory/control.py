@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from stoker.core.filters import Filter
-from stoker.core.job import WAITING, Changed, Pause, State
+from stoker.core.job import WAITING, Changed, JobId, Pause, State
 from stoker.stores.memory.contents import Contents
 from stoker.stores.memory.look import matching
 from stoker.stores.memory.row import Row
@@ -100,9 +100,11 @@ def _change(
     contents: Contents, only: Filter, limit: int, may: Callable[[Row], bool], change: Callable[[Row], None]
 ) -> Changed:
     """Change up to ``limit`` matching rows, the oldest first, and see whether there was one more."""
-    candidates = filter(may, matching(contents, only))
-    rows = list(islice(candidates, limit))
-    more = next(candidates, None) is not None
-    for row in rows:
-        change(row)
-    return Changed(len(rows), more, tuple(row.id for row in rows))
+    rows = list(islice(filter(may, matching(contents, only)), limit + 1))
+    changed: list[JobId] = []
+    for row in rows[:limit]:
+        # Asked again, because a change may rule out a later one: two jobs of one unique key.
+        if may(row):
+            change(row)
+            changed.append(row.id)
+    return Changed(len(changed), len(rows) > limit, tuple(changed))

@@ -1,0 +1,46 @@
+"""The whole contract in one class."""
+
+from __future__ import annotations
+
+from stoker.testing.contract.claim import ClaimContract
+from stoker.testing.contract.control import ControlContract
+from stoker.testing.contract.coordinate import LeadContract, PresenceContract
+from stoker.testing.contract.crash import CrashContract
+from stoker.testing.contract.due import DueContract
+from stoker.testing.contract.enqueue import EnqueueContract
+from stoker.testing.contract.finding import AnyContract, CountContract, FindContract
+from stoker.testing.contract.keeping import KeepingContract
+from stoker.testing.contract.lease import LeaseContract
+from stoker.testing.contract.races import ProcessRaceContract, ThreadRaceContract
+from stoker.testing.contract.refusals import HandleContract, RefusalContract
+from stoker.testing.contract.resend import ResendContract
+from stoker.testing.contract.settle import SettleContract
+from stoker.testing.contract.transitions import TransitionContract
+from stoker.testing.contract.unique import UniqueContract
+from stoker.testing.contract.wake_up import WakeUpContract
+
+
+class StoreContract(
+    EnqueueContract,
+    ClaimContract,
+    LeaseContract,
+    CrashContract,
+    SettleContract,
+    DueContract,
+    KeepingContract,
+    UniqueContract,
+    ControlContract,
+    FindContract,
+    CountContract,
+    AnyContract,
+    LeadContract,
+    PresenceContract,
+    WakeUpContract,
+    TransitionContract,
+    ResendContract,
+    RefusalContract,
+    HandleContract,
+    ThreadRaceContract,
+    ProcessRaceContract,
+):
+    """Everything that a store promises; subclass it next to a fixture ``place``."""
