@@ -41,19 +41,24 @@ class FakeClock:
 
     def __init__(self, now: int = START) -> None:
         self._now = now
+        self._offset = 0
         self._lock = threading.RLock()
         self._timers: list[tuple[int, int, FakeTimer]] = []
         self._count = 0
 
+    def jump(self, duration: Duration) -> None:
+        """Set the wall clock forward as an administrator does: no time passes, no timer fires."""
+        self._offset += micros(duration)
+
     def __reduce__(self) -> tuple[type[FakeClock], tuple[int]]:
-        return FakeClock, (self._now,)
+        return FakeClock, (self.now(),)
 
     def now(self) -> int:
         """Give the fake instant, in microseconds since the epoch."""
-        return self._now
+        return self._now + self._offset
 
     def monotonic(self) -> float:
-        """Give the same in seconds."""
+        """Give the time that has passed, in seconds; a `jump` does not show here."""
         return self._now / SECOND
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> FakeTimer:
