@@ -9,8 +9,8 @@ from typing import Any
 
 from stoker import Stoker
 from stoker.app.plans import Choice
-from stoker.core.job import JobId, State, StoredJob
 from stoker.core.filters import Filter
+from stoker.core.job import JobId, State, StoredJob
 from stoker.runtime.worker import Worker
 from stoker.telemetry.events import Event
 from stoker.testing.fake_clock import FakeClock
@@ -21,7 +21,9 @@ class Rig:
 
     def __init__(self, **settings: object) -> None:
         self.clock = FakeClock()
-        self.app: Stoker[Any] = Stoker("memory://", settings={"blocking_enqueue": "allow", **settings}, clock=self.clock)
+        self.app: Stoker[Any] = Stoker(
+            "memory://", settings={"blocking_enqueue": "allow", **settings}, clock=self.clock
+        )
         self.store = self.app.store()
         self.events: list[Event] = []
         self._workers: list[Worker] = []
@@ -84,5 +86,5 @@ class Rig:
     async def until(self, true: Callable[[], object]) -> None:
         """Wait for something that another thread brings about; fails after ten seconds."""
         async with asyncio.timeout(10):
-            while not true():
+            while not true():  # noqa: ASYNC110 another thread cannot set an asyncio.Event
                 await asyncio.sleep(0.001)

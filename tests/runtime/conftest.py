@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rigs.worker import Rig
+from tests.rigs.worker import Rig
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from rigs.worker import Rig
+from tests.rigs.worker import Rig
 
 from stoker import Cancel, Context, Discard, Middleware, Retry, Snooze, State, fixed
 from stoker.core.job import NewJob, new_call

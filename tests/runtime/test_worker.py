@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from rigs.worker import Rig
+from tests.rigs.worker import Rig
 
 from stoker import Context, State, fixed
 from stoker.core.filters import Filter
@@ -194,7 +194,7 @@ async def test_a_handler_sees_that_the_worker_stops(rig: Rig) -> None:
 
     @rig.app.job
     async def watches(ctx: Context[None]) -> str:
-        while not ctx.stopping:
+        while not ctx.stopping:  # noqa: ASYNC110 this is how a handler looks at it
             await asyncio.sleep(0)
         seen.set()
         return "saved"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Sequence
@@ -115,7 +116,9 @@ class StoreBackend:
             transaction = _agreed(drafts, transaction)
             if any(draft.store != name for draft in drafts):
                 names = ", ".join(sorted({draft.store for draft in drafts}))
-                raise EnqueueError(f"jobs for several stores ({names}) cannot be enqueued in one call: call once for each")
+                raise EnqueueError(
+                    f"jobs for several stores ({names}) cannot be enqueued in one call: call once for each"
+                )
         mode = self._services.settings.mode
         if mode == "foreground":
             return jobs, None, transaction
@@ -166,7 +169,11 @@ class StoreBackend:
     def _mind_the_loop(self) -> None:
         # Where asyncio was never imported no loop can run, and importing it here would cost more than the enqueue.
         asyncio = sys.modules.get("asyncio")
-        if asyncio is None or asyncio._get_running_loop() is None:
+        if asyncio is None:
+            return
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
             return
         settings = self._services.settings
         policy = settings.blocking_enqueue
@@ -217,7 +224,7 @@ def _found(handle: JobHandle[Any], store: Store, found: Sequence[StoredJob]) -> 
 
 def _depth_of_caller() -> int:
     """Count the frames of stoker's own between the warning and the user's line."""
-    depth, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "stoker":
+    depth, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "stoker":
         depth, frame = depth + 1, frame.f_back
     return depth

@@ -10,10 +10,18 @@ from typing import Any, NoReturn, TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, Ending, JobId, NewJob, State, StoredJob, new_token
-from stoker.core.outcome import CancelledByHandler, DiscardedByHandler, Failed, GivenBack, Outcome, Snoozed, Succeeded
-from stoker.core.outcome import Unreadable
+from stoker.core.outcome import (
+    CancelledByHandler,
+    DiscardedByHandler,
+    Failed,
+    GivenBack,
+    Outcome,
+    Snoozed,
+    Succeeded,
+    Unreadable,
+)
 from stoker.errors import JobCancelled, JobFailed, NotSupported, ResultUnavailable
-from stoker.jobs.definition import JobDefinition
+from stoker.jobs.defined import DefinedJob
 from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
@@ -173,7 +181,7 @@ def _stored(job: NewJob, claim: Claim, now: int, result: str | None) -> StoredJo
     )
 
 
-def _handle(definition: JobDefinition[..., R], job: StoredJob) -> JobHandle[R]:
+def _handle(definition: DefinedJob[R], job: StoredJob) -> JobHandle[R]:
     return JobHandle(_Performed(job), job.id, name=job.name, store="foreground", read=definition.read_result)
 
 

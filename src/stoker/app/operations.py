@@ -70,7 +70,7 @@ class Operations:
 
     # -- look --------------------------------------------------------------------------------------------------------
 
-    def list(self, only: Filter, limit: int = 50) -> list[StoredJob]:
+    def find(self, only: Filter, limit: int = 50) -> list[StoredJob]:
         """Give the newest matching jobs."""
         found: list[StoredJob] = []
         for page in self._pages(only, limit):

@@ -45,7 +45,7 @@ def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Se
         stuck_after=math.inf if workers.stuck_after is None else workers.stuck_after.total_seconds(),
         misfit_after=None if workers.misfit_after is None else micros(workers.misfit_after),
         poll_interval=_shortest([queue.poll_interval, *(own.poll_interval for own in per_queue)], 1.0),
-        jitter=_shortest([own.jitter for own in per_queue], 0.1),
+        jitter=max((own.jitter for own in per_queue if own.jitter is not None), default=0.1),
     )
 
 
@@ -68,9 +68,7 @@ def _chosen_names(definitions: Mapping[str, JobDefinition[..., Any]], choice: Ch
     return names
 
 
-def _chosen_queues(
-    used: Iterable[str], settings: Settings, choice: Choice
-) -> tuple[tuple[str, ...], dict[str, int]]:
+def _chosen_queues(used: Iterable[str], settings: Settings, choice: Choice) -> tuple[tuple[str, ...], dict[str, int]]:
     """Give the queues to serve, and the slots of those that have their own."""
     own = {name: queue.concurrency for name, queue in settings.queue.queues.items() if queue.concurrency}
     if choice.queues is None:

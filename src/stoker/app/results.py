@@ -44,12 +44,16 @@ async def await_ending(store: Store, id: JobId, timeout: float | None) -> Ending
     import asyncio
 
     wait = Wait(id, timeout)
-    while not (ending := _present(id, await store.arun(store.result(id)))).state.final:
+    while True:
+        ending = _present(id, await store.arun(store.result(id)))
+        if ending.state.final:
+            return ending
         await asyncio.sleep(wait.pause())
-    return ending
 
 
 def _present(id: JobId, ending: Ending | None) -> Ending:
     if ending is None:
-        raise ResultUnavailable(f"job {id} is not in the store: it ended and was deleted (keep=0, pruned), or never was")
+        raise ResultUnavailable(
+            f"job {id} is not in the store: it ended and was deleted (keep=0, pruned), or never was"
+        )
     return ending

@@ -46,7 +46,7 @@ Lifespan = Callable[["Stoker[Any]"], AbstractAsyncContextManager[Any]]
 
 
 @contextlib.asynccontextmanager
-async def _no_state(app: Stoker[Any]) -> AsyncIterator[None]:
+async def _no_state(_app: Stoker[Any]) -> AsyncIterator[None]:
     yield None
 
 
@@ -237,7 +237,12 @@ class Stoker(JobRegistry[S], Generic[S]):
             )
         async with self._lifespan(self) as state, contextlib.AsyncExitStack() as stack:
             workers = self.make_workers(choice or Choice(), state)
-            await stack.enter_async_context(stop_on_signals(lambda: [worker.stop() for worker in workers]))
+
+            def stop() -> None:
+                for worker in workers:
+                    worker.stop()
+
+            await stack.enter_async_context(stop_on_signals(stop))
             await asyncio.gather(*(worker.run(until_empty=until_empty) for worker in workers))
 
     def make_workers(self, choice: Choice, state: object) -> list[Worker]:
@@ -302,7 +307,9 @@ class Stoker(JobRegistry[S], Generic[S]):
             self.ensure_embedded()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:

@@ -23,7 +23,7 @@ from stoker.core.outcome import (
 )
 from stoker.errors import Corrupt, JobTimeout, Misfit
 from stoker.jobs.context import Context, Flag
-from stoker.jobs.definition import JobDefinition
+from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
@@ -42,7 +42,7 @@ class Executor:
 
     def __init__(
         self,
-        definitions: Mapping[str, JobDefinition[..., Any]],
+        definitions: Mapping[str, DefinedJob[Any]],
         *,
         state: object,
         defaults: Defaults,
@@ -80,7 +80,7 @@ class Executor:
             await self._mark_started(claim)
         return await self._guarded(definition, arguments, claim, slot)
 
-    def _arguments(self, definition: JobDefinition[..., Any], claim: Claim) -> Any:
+    def _arguments(self, definition: DefinedJob[Any], claim: Claim) -> Any:
         if claim.version > BODY_VERSION:
             raise Misfit(f"stored in format {claim.version}, this worker reads up to {BODY_VERSION}")
         return definition.decode(claim.args)
@@ -90,7 +90,7 @@ class Executor:
             return DiscardedByHandler(f"misfit for more than {in_words(self._misfit_after)}: {error}")
         return GivenBack(f"misfit: {error}", delay=MISFIT_DELAY)
 
-    async def _guarded(self, definition: JobDefinition[..., Any], arguments: Any, claim: Claim, slot: Slot) -> Outcome:
+    async def _guarded(self, definition: DefinedJob[Any], arguments: Any, claim: Claim, slot: Slot) -> Outcome:
         started = self._begin(definition, claim, slot)
         current = performing.set(Performing(claim.id, claim.root or claim.id))
         try:
@@ -103,7 +103,7 @@ class Executor:
             performing.reset(current)
             self._end(slot)
 
-    def _begin(self, definition: JobDefinition[..., Any], claim: Claim, slot: Slot) -> float:
+    def _begin(self, definition: DefinedJob[Any], claim: Claim, slot: Slot) -> float:
         slot.claim = claim
         slot.threaded = not definition.is_async
         slot.started = started = self._clock.monotonic()
@@ -131,24 +131,21 @@ class Executor:
             self._events.emit(JobOverdue(slot.claim, f"ran longer than its timeout of {in_words(timeout)}"))
         slot.interrupt(Interruption.TIMEOUT)
 
-    async def _perform(self, definition: JobDefinition[..., Any], arguments: Any, slot: Slot) -> Any:
-        if self._middleware:
-            assert slot.context is not None
+    async def _perform(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Any:
+        if self._middleware and slot.context is not None:
             call: Callable[[], Awaitable[Any]] = functools.partial(self._call, definition, arguments, slot)
             for layer in reversed(self._middleware):
                 call = functools.partial(layer.perform, slot.context, call)
             return await call()
         return await self._call(definition, arguments, slot)
 
-    async def _call(self, definition: JobDefinition[..., Any], arguments: Any, slot: Slot) -> Any:
+    async def _call(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Any:
         context = slot.context if definition.wants_context else None
         if definition.is_async:
             return await definition.call(arguments, context)
         return await self._threads.run(functools.partial(definition.call, arguments, context))
 
-    def _returned(
-        self, definition: JobDefinition[..., Any], value: Any, claim: Claim, slot: Slot, started: float
-    ) -> Outcome:
+    def _returned(self, definition: DefinedJob[Any], value: Any, claim: Claim, slot: Slot, started: float) -> Outcome:
         duration = self._since(started)
         if slot.threaded and slot.interruption is Interruption.TIMEOUT:
             return self._timed_out(definition, "", duration)
@@ -179,7 +176,7 @@ class Executor:
             case _:
                 return Failed(error, trace_of(error), None, duration)
 
-    def _timed_out(self, definition: JobDefinition[..., Any], trace: str, duration: int) -> Outcome:
+    def _timed_out(self, definition: DefinedJob[Any], trace: str, duration: int) -> Outcome:
         timeout = definition.timeout_within(self._defaults) or 0
         return Failed(JobTimeout(f"ran longer than its timeout of {in_words(timeout)}"), trace, None, duration)
 

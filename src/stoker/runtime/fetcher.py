@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -37,7 +38,7 @@ class Wishes(msgspec.Struct, frozen=True):
     worker: str
     lease: int
     poll_interval: float
-    """Seconds between looks where nothing wakes the worker, plus up to ``jitter``."""
+    """Seconds between looks where nothing wakes the worker, give or take the fraction ``jitter``."""
     jitter: float = 0.1
 
 
@@ -124,10 +125,10 @@ class Fetcher:
         if claimed.claims:
             self.idle.clear()
             self._deal(claimed.claims)
-        if len(claimed.claims) < sum(demand.values()):
+        if _exhausted(demand, claimed.claims):
             await self._sleep(found=bool(claimed.claims))
         else:
-            # Everything asked for was there: let the slots run before asking for more.
+            # All that was asked of a queue was there: let the slots run before asking for more.
             await asyncio.sleep(0)
 
     async def _claim(self, demand: dict[str, int]) -> Claimed:
@@ -179,7 +180,8 @@ class Fetcher:
     async def _sleep(self, *, found: bool) -> None:
         if not found and not any(pool.busy for pool in self._pools):
             self.idle.set()
-        timeout = self._wishes.poll_interval + random.uniform(0, self._wishes.jitter)
+        jitter = self._wishes.jitter
+        timeout = self._wishes.poll_interval * random.uniform(1 - jitter, 1 + jitter)
         if self._due is not None:
             timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
         await self._store.wait(self._queues, timeout)
@@ -199,3 +201,11 @@ class Fetcher:
         for pool in self._pools:
             while pool.waiting and self._leases.taken_at(pool.waiting[0].token) < oldest:
                 self._give_back(pool.waiting.popleft(), GivenBack("no slot was free"))
+
+
+def _exhausted(demand: Mapping[str, int], claims: Sequence[Claim]) -> bool:
+    """Tell whether every queue gave less than was asked of it; one that did not may have more."""
+    if len(claims) == sum(demand.values()):
+        return False
+    taken = Counter(claim.queue for claim in claims)
+    return all(taken[queue] < wanted for queue, wanted in demand.items())

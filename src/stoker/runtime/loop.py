@@ -14,7 +14,12 @@ from stoker.telemetry.events import Events, StoreFailed
 async def sleep(clock: Clock, seconds: float) -> None:
     """Sleep by the given clock, so that tests move time instead of waiting."""
     woken = asyncio.get_running_loop().create_future()
-    timer = clock.call_later(seconds, lambda: woken.done() or woken.set_result(None))
+
+    def wake() -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    timer = clock.call_later(seconds, wake)
     try:
         await woken
     finally:

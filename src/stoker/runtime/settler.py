@@ -9,7 +9,7 @@ from collections.abc import Callable
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, Token
 from stoker.core.settlement import Settled, Settlement
-from stoker.errors import StoreError
+from stoker.errors import StoreError, StoreUnavailable
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
 from stoker.telemetry.events import AttemptEnded, Events, SettleRefused, StoreBack, StoreFailed
@@ -67,16 +67,17 @@ class Settler:
         while True:
             try:
                 answers = await self._store.arun(command)
-                break
             except StoreError as error:
-                uncertain = uncertain or getattr(error, "uncertain", False)
+                uncertain = uncertain or (isinstance(error, StoreUnavailable) and error.uncertain)
                 self._events.emit(StoreFailed("settle", error, delay))
                 await sleep(self._clock, delay * random.uniform(0.8, 1.2))
                 delay = min(delay * 2, LONGEST_DELAY)
-        if delay > FIRST_DELAY:
-            self._events.emit(StoreBack("settle"))
-        for claim, settlement in batch:
-            self._report(claim, settlement, answers.get(settlement.id, Settled.GONE), uncertain)
+                continue
+            if delay > FIRST_DELAY:
+                self._events.emit(StoreBack("settle"))
+            for claim, settlement in batch:
+                self._report(claim, settlement, answers.get(settlement.id, Settled.GONE), uncertain)
+            return
 
     def _report(self, claim: Claim, settlement: Settlement, answer: Settled, uncertain: bool) -> None:
         self._released(claim.token)

@@ -33,7 +33,17 @@ class Interruption(Enum):
 class Slot:
     """What one slot is doing; while it performs, ``claim`` is set."""
 
-    __slots__ = ("cancelled", "claim", "context", "interruption", "slow_reported", "started", "task", "threaded", "timer")
+    __slots__ = (
+        "cancelled",
+        "claim",
+        "context",
+        "interruption",
+        "slow_reported",
+        "started",
+        "task",
+        "threaded",
+        "timer",
+    )
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -58,8 +68,10 @@ class Slot:
 
 
 class SuspectGate:
-    """Lets one suspect (a job whose worker has died before) run at a time in this process, so that the next crash
-    counts against the culprit and not against its neighbours."""
+    """Lets one suspect run at a time in this process: a job whose worker has died before.
+
+    So the next crash counts against the culprit and not against its neighbours.
+    """
 
     def __init__(self) -> None:
         self.taken = False

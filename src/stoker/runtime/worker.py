@@ -21,7 +21,7 @@ from stoker.core.job import Claim, Extended, JobId, Token, WorkerInfo
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
 from stoker.errors import StoreError
 from stoker.jobs.context import Flag
-from stoker.jobs.definition import JobDefinition
+from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.runtime.executor import Executor
@@ -72,7 +72,7 @@ class WorkerPlan(msgspec.Struct, frozen=True):
     """Microseconds; None waits for ever."""
     poll_interval: float = 1.0
     jitter: float = 0.1
-    """At most so much is added to the poll interval."""
+    """The fraction by which the poll interval varies."""
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class Worker:
     def __init__(
         self,
         store: Store,
-        definitions: Mapping[str, JobDefinition[..., Any]],
+        definitions: Mapping[str, DefinedJob[Any]],
         plan: WorkerPlan,
         *,
         clock: Clock,
@@ -147,10 +147,13 @@ class Worker:
         if until_empty:
             self.finish()
         services = self._start_services()
-        fetching = asyncio.ensure_future(self._fetcher.run())
-        endings = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(self._emptied())}
+        fetching: asyncio.Future[Any] = asyncio.ensure_future(self._fetcher.run())
+        endings: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(self._stop.wait()),
+            asyncio.ensure_future(self._emptied()),
+        ]
         try:
-            ended, _ = await asyncio.wait({fetching, *services, *endings}, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait([fetching, *services, *endings], return_when=asyncio.FIRST_COMPLETED)
             await self._shut_down(fetching)
             for task in ended:
                 task.result()
@@ -177,7 +180,7 @@ class Worker:
         for pool in self._pools:
             yield from pool.running()
 
-    def _start_services(self) -> list[asyncio.Future[None]]:
+    def _start_services(self) -> list[asyncio.Future[Any]]:
         plan = self.plan
         self._events.emit(WorkerStarted(self.id, plan.queues, plan.names, plan.concurrency))
         self.keeper.start()
@@ -207,7 +210,7 @@ class Worker:
                 pass  # the fetcher reports it and waits longer each time
             await sleep(self._clock, 0.1)
 
-    async def _shut_down(self, fetching: asyncio.Future[None]) -> None:
+    async def _shut_down(self, fetching: asyncio.Future[Any]) -> None:
         self.keeper.stopping = True
         self._events.emit(WorkerStopping(self.id, sum(1 for _ in self.running()), self.plan.grace))
         await _cancelled(fetching)

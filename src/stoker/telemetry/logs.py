@@ -14,6 +14,7 @@ from stoker.telemetry.events import (
     AttemptEnded,
     Event,
     JobOverdue,
+    JobsEnqueued,
     JobSlow,
     JobsReclaimed,
     LeaseLost,
@@ -72,6 +73,8 @@ class LogLines:
                 log.info("worker %s: stopping, %d running job(s) have %.0f s", worker, running, grace)
             case WorkerStopped(worker, performed, given_back):
                 log.info("worker %s: stopped, %d performed, %d given back", worker, performed, given_back)
+            case JobsEnqueued(jobs):
+                log.debug("%d job(s) enqueued", len(jobs))
 
     def _attempt_ended(self, event: AttemptEnded) -> None:
         claim, settlement = event.claim, event.settlement
