@@ -67,7 +67,11 @@ def decide(claim: Claim, outcome: Outcome, policy: Policy, *, chance: float = 0.
 def describe(claim: Claim, error: BaseException, trace: str, worker: str) -> AttemptFailure:
     """Write an exception down as it is kept with the job; the store stamps the time."""
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "stoker.errors") else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__
+        if kind.__module__ in ("builtins", "stoker.errors")
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
     return AttemptFailure(claim.attempt, 0, name, _message(error)[:MESSAGE_LIMIT], trace[-TRACE_LIMIT:], worker)
 
 
@@ -97,7 +101,7 @@ def _message(error: BaseException) -> str:
 def _failed(claim: Claim, outcome: Failed, policy: Policy, chance: float, worker: str) -> Settlement:
     error = describe(claim, outcome.error, outcome.trace, worker)
     failures = claim.failures + 1
-    if failures >= claim.max_attempts or not _worth_retrying(outcome.error, policy):
+    if failures >= claim.max_attempts or not (outcome.asked or _worth_retrying(outcome.error, policy)):
         return _final(claim, State.DISCARDED, error, "failure", outcome.duration)
     delay = wait_after(failures, policy.backoff, chance) if outcome.delay is None else outcome.delay
     return _waiting(claim, State.RETRYABLE, delay, "failure", outcome.duration, error)

@@ -22,6 +22,8 @@ class Failed(msgspec.Struct, frozen=True):
     delay: int | None = None
     """Microseconds until the next attempt where the handler chose them; None leaves it to the backoff."""
     duration: int = 0
+    asked: bool = False
+    """The handler itself asked for another attempt: what the policy says of its error's type does not matter."""
 
 
 class Snoozed(msgspec.Struct, frozen=True):
