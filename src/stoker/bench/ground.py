@@ -1,0 +1,64 @@
+"""Where a bench runs: a place of its own on the store that a URL names, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from stoker.errors import ConfigurationError
+from stoker.stores.urls import canonical_url, mask, open_store, sqlite_path
+
+
+class Ground:
+    """Gives each measurement a store that nobody has used; a context manager.
+
+    ``url`` names the store, None a SQLite file in a temporary folder; a relative file is relative to ``root``.
+    """
+
+    def __init__(self, url: str | None, root: Path) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="stoker-bench-")
+        self.home = Path(self._temporary.name)
+        """The folder of an application without settings."""
+        (self.home / "config").mkdir()
+        self.url = "sqlite:///(temporary)" if url is None else mask(url)
+        """The URL as it may be shown."""
+        self.scheme = "sqlite" if url is None else canonical_url(url).partition(":")[0]
+        self._folder = self.home
+        if url is not None:
+            open_store(url, root=root)  # refuses what is wrong or comes with a later version, and does no I/O
+            if self.scheme == "sqlite":
+                self._folder = sqlite_path(url, root).parent
+            elif self.scheme != "memory":
+                raise ConfigurationError(f"{self.url}: bench has no place of its own on {self.scheme}:// yet")
+
+    @property
+    def shared(self) -> bool:
+        """Tell whether several processes can reach one store."""
+        return self.scheme != "memory"
+
+    @contextlib.contextmanager
+    def fresh(self) -> Iterator[str]:
+        """Give the URL of an empty store, which is removed afterwards; nobody may have it open then."""
+        if not self.shared:
+            yield "memory://"
+            return
+        file = self._folder / f"stoker-bench-{secrets.token_hex(4)}.sqlite3"
+        try:
+            yield f"sqlite:///{quote(str(file))}"
+        finally:
+            for path in self._folder.glob(f"{file.name}*"):
+                path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._temporary.cleanup()
