@@ -90,6 +90,10 @@ class Fetcher:
         self._prefetch = {pool.name: Prefetch(clock.monotonic()) for pool in pools}
         self._queues = tuple(dict.fromkeys(queue for pool in pools for queue in pool.queues))
         self._asked: asyncio.Task[Claimed] | None = None
+        self._asked_of: set[str] = set()
+        """The queues whose pool has room: some may have to wait for their turn to be asked."""
+        self._dry: set[str] = set()
+        """The queues that gave less than was asked of them since the last sleep."""
         self.idle = asyncio.Event()
         """Set while the last claim came back empty and nothing runs."""
 
@@ -125,10 +129,12 @@ class Fetcher:
         if claimed.claims:
             self.idle.clear()
             self._deal(claimed.claims)
-        if _exhausted(demand, claimed.claims):
+        self._remember_dry(demand, claimed.claims)
+        if self._asked_of <= self._dry:
             await self._sleep(found=bool(claimed.claims))
+            self._dry.clear()
         else:
-            # All that was asked of a queue was there: let the slots run before asking for more.
+            # A queue gave all that was asked of it, or was not asked yet: let the slots run before asking for more.
             await asyncio.sleep(0)
 
     async def _claim(self, demand: dict[str, int]) -> Claimed:
@@ -154,6 +160,7 @@ class Fetcher:
         if self._unsettled() > 2 * MOST_PREFETCH:
             return demand
         self._turn += 1
+        self._asked_of.clear()
         now = self._clock.monotonic()
         for pool in self._pools:
             prefetch = self._prefetch[pool.name]
@@ -162,6 +169,7 @@ class Fetcher:
             # A call for a handful while hundreds wait costs as much as one for all of them.
             if room <= 0 or room < prefetch.room // 2:
                 continue
+            self._asked_of.update(pool.queues)
             share, odd = divmod(room, len(pool.queues))
             for place in range(len(pool.queues)):
                 wanted = share + (1 if place < odd else 0)
@@ -186,6 +194,11 @@ class Fetcher:
             timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
         await self._store.wait(self._queues, timeout)
 
+    def _remember_dry(self, demand: Mapping[str, int], claims: Sequence[Claim]) -> None:
+        taken = Counter(claim.queue for claim in claims)
+        self._dry.difference_update(demand)
+        self._dry.update(queue for queue, wanted in demand.items() if taken[queue] < wanted)
+
     def _remember_due(self, next_due: int | None, now: int) -> None:
         self._due = None if next_due is None else self._clock.monotonic() + (next_due - now) / SECOND
 
@@ -201,11 +214,3 @@ class Fetcher:
         for pool in self._pools:
             while pool.waiting and self._leases.taken_at(pool.waiting[0].token) < oldest:
                 self._give_back(pool.waiting.popleft(), GivenBack("no slot was free"))
-
-
-def _exhausted(demand: Mapping[str, int], claims: Sequence[Claim]) -> bool:
-    """Tell whether every queue gave less than was asked of it; one that did not may have more."""
-    if len(claims) == sum(demand.values()):
-        return False
-    taken = Counter(claim.queue for claim in claims)
-    return all(taken[queue] < wanted for queue, wanted in demand.items())
