@@ -1,0 +1,8 @@
+"""`python -m examples.signup`: the whole example in one process."""
+
+import sys
+
+from examples.signup.demo import main
+
+if __name__ == "__main__":
+    sys.exit(main())
