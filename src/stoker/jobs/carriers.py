@@ -65,6 +65,8 @@ def lesson(value: object) -> str | None:
         return f"`{name}` is an SQLAlchemy model: send its primary key and load it in the job"
     if hasattr(kind, "as_manager") or (hasattr(kind, "iterator") and hasattr(value, "model")):
         return f"`{name}` is a query set: send the primary keys, `list(query.values_list('pk', flat=True))`"
+    if kind.__module__.startswith("sqlalchemy."):
+        return f"`{name}` belongs to a database session: send what it found, or its primary key"
     return None
 
 

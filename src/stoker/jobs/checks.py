@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import msgspec
 
@@ -23,25 +24,46 @@ UNLIMITED: Final = 0
 """What ``"none"`` is kept as, where a duration is asked for."""
 FOREVER: Final = -1
 """What ``keep="forever"`` is kept as while it is not merged; a store is given None."""
-LONGEST_NAME: Final = 200
+LONGEST: Final = 200
+"""Characters of a name or label."""
+_JOB_NAME: Final = re.compile(r"[\w.:/-]+")
+_QUEUE: Final = re.compile(r"[\w./-]+")
 
 Check = Callable[[str, Any], Any]
 
 
-def word(what: str, value: object) -> str:
-    """Check a name: of a job, a queue, a store."""
-    if not isinstance(value, str) or not value or len(value) > LONGEST_NAME or not value.isprintable() or " " in value:
-        raise DefinitionError(
-            f"{what}: {value!r}: write a text of 1 to {LONGEST_NAME} printable characters without spaces"
-        )
+def job_name(what: str, value: object) -> str:
+    """Check a job's name; other languages' are let through (``Mail::Welcome``)."""
+    return _named(what, value, _JOB_NAME, "letters, digits and . _ - : /")
+
+
+def queue(what: str, value: object) -> str:
+    """Check a queue's name, which command lines split at commas and colons (``mail:10,default``), or a store's."""
+    return _named(what, value, _QUEUE, "letters, digits and . _ - /")
+
+
+def label(what: str, value: object) -> str:
+    """Check one label: any printable text."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST or not value.isprintable():
+        raise DefinitionError(f"{what}: {value!r}: write a printable text of 1 to {LONGEST} characters")
     return value
 
 
-def words(what: str, value: object) -> tuple[str, ...]:
-    """Check several names or labels."""
-    if isinstance(value, str) or not isinstance(value, (Sequence, frozenset, set)):
-        raise DefinitionError(f"{what}: {value!r}: write a list of texts")
-    return tuple(dict.fromkeys(word(what, one) for one in value))
+def several(check: Check) -> Check:
+    """Make the check of a list from that of its items; repeats are dropped."""
+
+    def check_all(what: str, value: object) -> tuple[str, ...]:
+        if isinstance(value, str) or not isinstance(value, (Sequence, frozenset, set)):
+            raise DefinitionError(f"{what}: {value!r}: write a list of texts")
+        return tuple(dict.fromkeys(check(what, one) for one in cast("Sequence[object]", value)))
+
+    return check_all
+
+
+def _named(what: str, value: object, allowed: re.Pattern[str], in_words: str) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST or not allowed.fullmatch(value):
+        raise DefinitionError(f"{what}: {value!r}: write 1 to {LONGEST} {in_words}")
+    return value
 
 
 def whole(least: int, most: int | None = None) -> Check:
@@ -146,9 +168,9 @@ def meta(what: str, value: object) -> Mapping[str, JSON]:
 
 
 JOB_CHECKS: Final[Mapping[str, Check]] = {
-    "name": word,
-    "aliases": words,
-    "queue": word,
+    "name": job_name,
+    "aliases": several(job_name),
+    "queue": queue,
     "priority": whole(-100, 100),
     "max_attempts": whole(1),
     "crash_limit": whole(1),
@@ -159,24 +181,24 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "slow_after": limit,
     "max_snoozes": whole(0),
     "unique": unique,
-    "labels": words,
+    "labels": several(label),
     "meta": meta,
     "keep": keep,
     "keep_failed": keep,
-    "store": word,
+    "store": queue,
 }
 
 ENQUEUE_CHECKS: Final[Mapping[str, Check]] = {
     "delay": delay,
     "at": instant,
-    "queue": word,
+    "queue": queue,
     "priority": whole(-100, 100),
     "unique": unique,
-    "labels": words,
+    "labels": several(label),
     "meta": meta,
     "max_attempts": whole(1),
     "keep": keep,
     "keep_failed": keep,
     "transaction": lambda what, value: value,
-    "store": word,
+    "store": queue,
 }

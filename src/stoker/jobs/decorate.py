@@ -94,7 +94,10 @@ class PerformsWith(Protocol[S_contra, R_co]):
 
 
 class ClassDecorator(Generic[S]):
-    """``app.register(Resize, queue="images")``, or ``@app.register`` above the class."""
+    """``resize = app.register(Resize, queue="images")``.
+
+    Not above the class: checkers would go on taking its name for the class, or lose its fields.
+    """
 
     def __init__(self, define: Define) -> None:
         self._define = define

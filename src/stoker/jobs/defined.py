@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 from stoker.core.decide import Policy
 from stoker.core.job import JobId
 from stoker.core.unique import UniqueKey
-from stoker.errors import ResultUnavailable
+from stoker.errors import ArgumentsError, ResultUnavailable
 from stoker.jobs.codec import Arguments, Carried, carried_result
 from stoker.jobs.context import Context
 from stoker.jobs.handle import Follower, JobHandle
@@ -105,7 +105,10 @@ class DefinedJob(Generic[R_co]):
         chosen: object = None
         if callable(unique.by):
             positional, named = codec.decode(args)
-            chosen = unique.by(*positional, **named)
+            try:
+                chosen = unique.by(*positional, **named)
+            except Exception as error:
+                raise ArgumentsError(f"{self.name}: Unique(by=…) raised {error!r} for these arguments") from error
         return unique.key_of(self.name, codec.by_name(args), chosen, priority)
 
     def handle(self, id: JobId | str, *, duplicate: bool = False) -> JobHandle[R_co]:

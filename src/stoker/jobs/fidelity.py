@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -46,7 +47,7 @@ def difference(sent: object, arrived: object, path: str) -> Finding | None:
         names = field_names(sent)
         return _first(difference(getattr(sent, name), getattr(arrived, name), f"{path}.{name}") for name in names)
     if type(arrived) in PLAIN and not isinstance(arrived, type(sent)):
-        kind, other = type(sent).__name__, type(arrived).__name__
+        kind, other = "Path" if isinstance(sent, PurePath) else type(sent).__name__, type(arrived).__name__
         advice = f"annotate the parameter with `{kind}`, or send a `{other}`"
         return Finding(path, f"`{kind}` would arrive as `{other}`; {advice}")
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -30,19 +29,13 @@ def unbound(
     job: str, signature: Signature, args: Sequence[object], kwargs: Mapping[str, object], error: TypeError
 ) -> str:
     """Say why a call does not fit a signature, as Python itself would say it."""
-    kinds = [
-        inspect.Parameter(one.name, one.kind, default=_default(one.required, one.kind)) for one in signature.parameters
-    ]
+    python = signature.as_python()
+    said: TypeError = error
     try:
-        inspect.Signature(kinds).bind(*args, **kwargs)
-    except TypeError as said:
-        return f"{job}: {said}; it takes {signature.text}"
-    return f"{job}: {error}; it takes {signature.text}"
-
-
-def _default(required: bool, kind: object) -> object:
-    variable = kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return inspect.Parameter.empty if required or variable else None
+        python.bind(*args, **kwargs)
+    except TypeError as better:
+        said = better
+    return f"{job}: {said}; it takes {python}"
 
 
 def _lower(said: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import msgspec
@@ -234,6 +233,8 @@ def _checked(options: Mapping[str, object], checks: Mapping[str, Any], job: str)
     checked: dict[str, Any] = {}
     for name, value in options.items():
         if name not in checks:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, checks, n=1, cutoff=0.0)[0]
             raise DefinitionError(
                 f"{job}: unknown option {name!r}; did you mean {near!r}? There are: {', '.join(checks)}"

@@ -6,12 +6,11 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from stoker.errors import DefinitionError, UnknownJob
 from stoker.jobs.backend import Backend
-from stoker.jobs.checks import word
+from stoker.jobs.checks import job_name
 from stoker.jobs.decorate import ClassDecorator, JobDecorator, RemoteDecorator
 from stoker.jobs.definition import AsyncJob, JobDefinition, RemoteJob, SyncJob
 from stoker.jobs.options import JobOptions, JobRules
@@ -55,6 +54,8 @@ class JobRegistry(Generic[S]):
         """Give the definition of a name or alias; UnknownJob names the nearest known ones."""
         found = self._by_name.get(name)
         if found is None:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, self._by_name, n=3)
             advice = f"did you mean {', '.join(map(repr, near))}?" if near else _known(self._by_name)
             raise UnknownJob(f"no job named {name!r} is defined: {advice}")
@@ -88,7 +89,7 @@ class JobRegistry(Generic[S]):
         name = options.get("name") or _name_of(handler)
         if name == "<lambda>":
             raise DefinitionError('a lambda has no name of its own: write app.job(name="…")(lambda …)')
-        word("name", name)
+        job_name(f"{name}: name", name)
         check_shape(handler, name)
         definition = kind(name, handler, JobRules.of(options, name), self._backend)
         if definition.rules.unique:

@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeAlias, get_origin, get_type_hints
 
 import msgspec
 
@@ -42,6 +42,11 @@ class Parameter:
         variable = self.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         return self.default is EMPTY and self.factory is None and not variable
 
+    def as_python(self) -> inspect.Parameter:
+        """Give it as Python has it; ``...`` stands for a default that a factory makes."""
+        default = self.default if self.factory is None else ...
+        return inspect.Parameter(self.name, self.kind, default=default, annotation=self.hint)
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -51,8 +56,10 @@ class Signature:
     """Without the context."""
     wants_context: bool
     returns: Any
-    text: str
-    """As people write it, for messages."""
+
+    def as_python(self) -> inspect.Signature:
+        """Give it as Python has it: to bind calls, and to be written."""
+        return inspect.Signature([one.as_python() for one in self.parameters])
 
 
 def as_function(handler: Handler) -> Handler:
@@ -109,20 +116,14 @@ def resolve(handler: Handler, job: str) -> Signature:
     if isinstance(handler, type):
         perform = _perform_of(handler)
         returns = _hints(perform, job).get("return", Any)
-        return Signature(tuple(parameters), _perform_takes_context(perform, job), returns, _written(inspected))
+        return Signature(tuple(parameters), _perform_takes_context(perform, job), returns)
     wants_context = bool(parameters) and _is_context(parameters[0].hint)
     if wants_context:
         del parameters[0]
     for parameter in parameters:
         if _is_context(parameter.hint):
             raise DefinitionError(f"{job}: the context must be the first parameter; `{parameter.name}` is not")
-    kept = [inspected.parameters[parameter.name] for parameter in parameters]
-    text = _written(inspected.replace(parameters=kept))
-    return Signature(tuple(parameters), wants_context, hints.get("return", Any), text)
-
-
-def _written(signature: inspect.Signature) -> str:
-    return str(signature.replace(return_annotation=EMPTY))
+    return Signature(tuple(parameters), wants_context, hints.get("return", Any))
 
 
 def _inspected(handler: Handler, job: str) -> inspect.Signature:
@@ -207,14 +208,4 @@ def _plain_hint(hint: Any) -> Any:
 
 
 def _is_context(hint: Any) -> bool:
-    origin = get_origin(hint) or hint
-    if origin is Context:
-        return True
-    return any(_is_context(part) for part in get_args(hint) if isinstance(part, type)) if _is_union(hint) else False
-
-
-def _is_union(hint: Any) -> bool:
-    import types
-    from typing import Union
-
-    return get_origin(hint) in (Union, types.UnionType)
+    return (get_origin(hint) or hint) is Context

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias, get_args
 
 import msgspec
@@ -48,6 +48,8 @@ class Unique:
     states: States = "waiting"
     on_conflict: OnConflict = "keep"
     key: str | None = None
+    _states: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _within: int | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.key is not None and self.by is not None:
@@ -58,8 +60,8 @@ class Unique:
             raise DefinitionError(
                 f"Unique: on_conflict={self.on_conflict!r}: choose one of {', '.join(get_args(OnConflict))}"
             )
-        self.checked_states()
-        self.checked_within()
+        object.__setattr__(self, "_states", _checked_states(self.states))
+        object.__setattr__(self, "_within", _checked_within(self.within))
 
     def check(self, job: str, parameters: Collection[str]) -> None:
         """Check ``by`` against a signature; DefinitionError names what it has not."""
@@ -85,42 +87,10 @@ class Unique:
         ``arguments`` are all of them by name, ``chosen`` what ``by`` gave where it is a function.
         """
         if self.key is not None:
-            text = f"key:{self.key}".encode()
-        elif callable(self.by):
-            text = job.encode() + _canonical(job, chosen)
+            text = b"key " + self.key.encode()  # no job's name contains a space, so this is nobody's other key
         else:
-            text = job.encode() + _canonical(job, self._selected(arguments, priority))
-        return UniqueKey(
-            key=hashlib.sha256(text).hexdigest(),
-            states=self.checked_states(),
-            within=self.checked_within(),
-            on_conflict=self.on_conflict,
-        )
-
-    def checked_states(self) -> tuple[str, ...]:
-        """Give the states in their usual order; DefinitionError for a word that is none."""
-        wanted = self.states
-        if isinstance(wanted, str):
-            named = _SETS.get(wanted)
-            if named is None:
-                raise DefinitionError(
-                    f"Unique: states={wanted!r}: write 'waiting', 'unfinished', or a collection of states"
-                )
-            return tuple(state.value for state in State if state in named)
-        known = {state.value for state in State}
-        unknown = [state for state in wanted if state not in known]
-        if unknown or not wanted:
-            raise DefinitionError(f"Unique: states={wanted!r}: choose from {', '.join(sorted(known))}")
-        return tuple(state.value for state in State if state in wanted)
-
-    def checked_within(self) -> int | None:
-        """Give ``within`` in microseconds."""
-        if self.within is None:
-            return None
-        try:
-            return micros(self.within, "Unique(within)")
-        except ConfigurationError as wrong:
-            raise DefinitionError(str(wrong)) from wrong
+            text = job.encode() + _canonical(job, chosen if callable(self.by) else self._selected(arguments, priority))
+        return UniqueKey(hashlib.sha256(text).hexdigest(), self._states, self._within, self.on_conflict)
 
     def _selected(self, arguments: Mapping[str, object], priority: int) -> dict[str, object]:
         if self.by is None:
@@ -135,6 +105,30 @@ class Unique:
                 # A name that no parameter can have, so that it collides with none under "*".
                 selected["@priority"] = priority
         return selected
+
+
+def _checked_states(wanted: States) -> tuple[str, ...]:
+    """Give the states in their usual order."""
+    if isinstance(wanted, str):
+        named = _SETS.get(wanted)
+        if named is None:
+            raise DefinitionError(
+                f"Unique: states={wanted!r}: write 'waiting', 'unfinished', or a collection of states"
+            )
+        return tuple(state.value for state in State if state in named)
+    known = {state.value for state in State}
+    if not wanted or not known.issuperset(wanted):
+        raise DefinitionError(f"Unique: states={wanted!r}: choose from {', '.join(sorted(known))}")
+    return tuple(state.value for state in State if state in wanted)
+
+
+def _checked_within(within: Duration | None) -> int | None:
+    if within is None:
+        return None
+    try:
+        return micros(within, "Unique(within)")
+    except ConfigurationError as wrong:
+        raise DefinitionError(str(wrong)) from wrong
 
 
 def _canonical(job: str, value: object) -> bytes:
