@@ -161,12 +161,29 @@ class ClaimContract(ContractTests):
 
         assert [claimed.id for claimed in claim(store, 4)] == ids
 
+    @needs(Capability.PRIORITY | Capability.CANCEL)
+    def test_what_was_cancelled_leaves_the_order_of_the_others(self, store: Store) -> None:
+        ids = enqueue(store, *[job(priority=0), job(priority=5)] * 150)
+        cancelled = [id for index, id in enumerate(ids) if index % 10]
+        store.run(store.cancel(only(*cancelled), 1000))
+        more = enqueue(store, job(priority=5), job(priority=0))
+
+        stayed = ids[::10]  # all of priority 0
+        assert [claimed.id for claimed in claim(store, 300)] == [more[0], *stayed, more[1]]
+
     def test_a_job_given_back_goes_behind_those_that_wait(self, store: Store) -> None:
         first, second = enqueue(store, job(), job())
         (claimed,) = claim(store, 1)
         settle(store, claimed, State.AVAILABLE)
 
         assert [claim.id for claim in claim(store)] == [second, first]
+
+    def test_a_job_given_back_goes_behind_those_of_other_names(self, store: Store) -> None:
+        first, second = enqueue(store, job("a"), job("b"))
+        (claimed,) = claim(store, 1, names=["a", "b"])
+        settle(store, claimed, State.AVAILABLE)
+
+        assert [claim.id for claim in claim(store, names=["a", "b"])] == [second, first]
 
     @needs(Capability.SCHEDULE)
     def test_a_promoted_job_goes_behind_those_that_wait(self, store: Store, clock: FakeClock) -> None:

@@ -85,6 +85,16 @@ class DueContract(ContractTests):
         assert [store.run(store.promote(2)).count for _ in range(3)] == [2, 1, 0]
         assert [claimed.id for claimed in claim(store)] == [early, between, late]
 
+    @needs(Capability.SCHEDULE | Capability.CANCEL)
+    def test_what_was_cancelled_leaves_the_times_of_the_others(self, store: Store, clock: FakeClock) -> None:
+        ids = enqueue(store, *(job(due=Due((300 - number) * SECOND)) for number in range(300)))
+        cancelled = [id for index, id in enumerate(ids) if index % 10]
+        store.run(store.cancel(only(*cancelled), 1000))
+        clock.advance("5m")
+
+        assert store.run(store.promote(1000)).count == 30
+        assert [claimed.id for claimed in claim(store, 300)] == ids[::10][::-1]
+
     @needs(Capability.SCHEDULE | Capability.PRIORITY)
     def test_promoted_jobs_keep_their_priority(self, store: Store, clock: FakeClock) -> None:
         normal, high = enqueue(store, job(), job(due=Due(SECOND), priority=5))

@@ -170,6 +170,17 @@ class FindContract(ContractTests):
         assert found(store, failed_before=clock.now()) == [first]
 
     @needs(Capability.FIND)
+    def test_the_time_of_failing_is_that_of_the_latest_failure(self, store: Store, clock: FakeClock) -> None:
+        twice = claim_one(store)
+        settle(store, twice, State.AVAILABLE, counts="failure", error=failure())
+        clock.advance("1s")
+        (again,) = claim(store)
+        settle(store, again, State.DISCARDED, counts="failure", error=failure())
+
+        assert found(store, failed_since=clock.now()) == [twice.id]
+        assert found(store, failed_before=clock.now()) == []
+
+    @needs(Capability.FIND)
     def test_by_the_time_of_ending(self, store: Store, clock: FakeClock) -> None:
         first, _ = job_in(store, State.COMPLETED)
         clock.advance("1s")
@@ -195,14 +206,14 @@ class CountContract(ContractTests):
         enqueue(store, job(), job(route="gpu"), job("send", queue="mail"))
         clock.advance("1s")
         enqueue_one(store)
-        enqueue_one(store, due=Due(MINUTE))
+        enqueue(store, job(due=Due(HOUR)), job(due=Due(MINUTE)))
 
         counted = {(c.queue, c.name, c.route, c.state): (c.count, c.oldest) for c in store.run(store.count())}
         assert counted == {
             ("default", "work", "", State.AVAILABLE): (2, start),
             ("default", "work", "gpu", State.AVAILABLE): (1, start),
             ("mail", "send", "", State.AVAILABLE): (1, start),
-            ("default", "work", "", State.SCHEDULED): (1, clock.now() + MINUTE),
+            ("default", "work", "", State.SCHEDULED): (2, clock.now() + MINUTE),
         }
 
     def test_all_states_are_counted(self, store: Store) -> None:

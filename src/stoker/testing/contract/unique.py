@@ -14,6 +14,7 @@ from stoker.testing.contract.base import (
     HOUR,
     MINUTE,
     ContractTests,
+    changed,
     claim,
     claim_one,
     enqueue_one,
@@ -162,6 +163,17 @@ class UniqueContract(ContractTests):
 
         assert put(store, keyed(within=MINUTE)) == Enqueued(first.id, True)
 
+    @needs(Capability.UNIQUE)
+    def test_a_closed_window_does_not_free_the_key_of_a_job_that_waits_again(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        claimed = claim_one(store, unique=UniqueKey("key", within=HOUR))
+        settle(store, claimed, State.AVAILABLE)
+        clock.advance("61m")
+        store.run(store.prune(10))
+
+        assert put(store, keyed(within=HOUR)) == Enqueued(claimed.id, True)
+
     # -- on conflict ---------------------------------------------------------------------------------------------------
 
     @needs(Capability.UNIQUE)
@@ -170,6 +182,13 @@ class UniqueContract(ContractTests):
 
         assert put(store, keyed(args="[2]", on_conflict="replace")) == Enqueued(first.id, True)
         assert [(claimed.id, claimed.args) for claimed in claim(store)] == [(first.id, "[2]"), (other.id, '{"n":1}')]
+
+    @needs(Capability.UNIQUE)
+    def test_replaced_arguments_bring_the_version_of_their_format(self, store: Store) -> None:
+        put(store, keyed())
+        put(store, changed(keyed(args="[2]", on_conflict="replace"), version=2))
+
+        assert [(claimed.args, claimed.version) for claimed in claim(store)] == [("[2]", 2)]
 
     @needs(Capability.UNIQUE | Capability.SCHEDULE)
     def test_replace_does_not_move_the_time(self, store: Store, clock: FakeClock) -> None:
