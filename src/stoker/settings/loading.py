@@ -12,8 +12,8 @@ from msgspec import structs
 
 from stoker.errors import ConfigurationError
 from stoker.settings.files import DEFAULT_ENVIRONMENT, find_file, find_root
-from stoker.settings.schema import Entry, Key, built, dotted, flattened, nested
-from stoker.settings.sections import Keys, Settings, StoreSettings
+from stoker.settings.schema import Entry, Key, built, dotted, flattened, leaves, nested
+from stoker.settings.sections import UNUSED, Keys, Settings, StoreSettings
 from stoker.settings.spellings import own_sections, plain, uri_of_kind, with_url
 from stoker.settings.variables import ENVIRONMENT, from_environment
 from stoker.stores.urls import canonical_url
@@ -52,7 +52,7 @@ def load(
     }
     keys = _with_stores(built(Keys, entries), name, entries)
     _check_retiring(keys, entries)
-    _tell_unused(entries)
+    _tell_unused(keys, entries)
     origins = {dotted(key): entry.origin for key, entry in entries.items()}
     fields = {field: getattr(keys, field) for field in keys.__struct_fields__}
     return Settings(**fields, environment=name, root=project, origins=origins)
@@ -111,7 +111,16 @@ def _check_retiring(keys: Keys, entries: Mapping[Key, Entry]) -> None:
             raise ConfigurationError(f"retiring: no store is named {name!r}; {known} ({entries[('retiring',)].origin})")
 
 
-def _tell_unused(entries: Mapping[Key, Entry]) -> None:
-    for key in (("periodic",), ("scheduler", "jobs")):
-        if key in entries:
+def _tell_unused(keys: Keys, entries: Mapping[Key, Entry]) -> None:
+    for key, _, value in leaves(keys):
+        if key in entries and _pattern(key) in UNUSED and value not in (False, {}, ()):
             _log.warning("%s: %s is not used by this version", entries[key].origin, dotted(key))
+
+
+def _pattern(key: Key) -> str:
+    """Give the key as the reference page has it: any store's keys are those of ``queue``, any queue is ``NAME``."""
+    if key[0] == "stores":
+        key = ("queue", *key[2:])
+    if key[:2] == ("queue", "queues"):
+        key = (*key[:2], "NAME", *key[3:])
+    return dotted(key)

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from stoker.settings.schema import dotted, leaves
 from stoker.settings.values import Bytes, Count, Fraction, Kept, Limit, Mode, Names, Port, Positive, Raw, written
+
+UNUSED: Final = frozenset(
+    {
+        "periodic",
+        "queue.dangerously_flush",
+        "queue.queues.NAME.keep",
+        "queue.queues.NAME.keep_failed",
+        "queue.queues.NAME.weight",
+        "retiring",
+        "scheduler.jobs",
+    }
+)
+"""Keys that are read, but that nothing acts upon yet; whoever sets one is told."""
 
 
 class PoolSettings(Struct, frozen=True, kw_only=True):

@@ -127,6 +127,19 @@ def test_retiring_a_store_that_does_not_exist_is_an_error(root: Path) -> None:
         load(root=root, environ={}, overrides={"stores": {"legacy": "memory://"}, "retiring": ["old"]})
 
 
+@pytest.mark.parametrize("key", ["queue", "stores.legacy"])
+def test_a_key_that_nothing_acts_upon_is_told(root: Path, caplog: pytest.LogCaptureFixture, key: str) -> None:
+    load(root=root, environ={}, overrides={key: {"uri": "memory://", "queues": {"mail": {"weight": 3}}}})
+
+    assert caplog.messages == [f"constructor: {key}.queues.mail.weight is not used by this version"]
+
+
+def test_a_danger_that_is_switched_off_is_not_worth_a_word(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load(root=root, environ={}, overrides={"queue.dangerously_flush": False})
+
+    assert caplog.messages == []
+
+
 def test_a_further_store_needs_a_url(root: Path, write: Write) -> None:
     write("stores: {legacy: {dangerously_flush: true}}")
     with pytest.raises(ConfigurationError, match=r"stores\.legacy\.uri is missing \(config/development\.yaml\)"):
