@@ -102,7 +102,8 @@ def needs(capability: Capability) -> Callable[[Test], Test]:
 
 def job(name: str = "work", args: str = '{"n":1}', **fields: Any) -> NewJob:
     """Make a job that is kept for ever unless told otherwise."""
-    return NewJob(name, args, **{"keep": None, "keep_failed": None, **fields})
+    kept: dict[str, Any] = {"keep": None, "keep_failed": None}
+    return NewJob(name, args, **(kept | fields))
 
 
 def later(delay: int = HOUR) -> Due:

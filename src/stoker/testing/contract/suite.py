@@ -17,6 +17,7 @@ from stoker.testing.contract.resend import ResendContract
 from stoker.testing.contract.settle import SettleContract
 from stoker.testing.contract.transitions import TransitionContract
 from stoker.testing.contract.unique import UniqueContract
+from stoker.testing.contract.unique_conflict import ConflictContract, ReturnContract
 from stoker.testing.contract.wake_up import WakeUpContract
 
 
@@ -29,6 +30,8 @@ class StoreContract(
     DueContract,
     KeepingContract,
     UniqueContract,
+    ConflictContract,
+    ReturnContract,
     ControlContract,
     FindContract,
     CountContract,
