@@ -49,6 +49,15 @@ class QueueStatus(msgspec.Struct, frozen=True):
     unserved: Unserved
 
 
+class NameStatus(msgspec.Struct, frozen=True):
+    """One job name at one moment, over all queues."""
+
+    name: str
+    paused: bool
+    served: bool
+    states: dict[str, int]
+
+
 class StoreStatus(msgspec.Struct, frozen=True):
     """One store at one moment; ``rate`` is attempts per second over all its workers."""
 
@@ -88,15 +97,19 @@ class Operations:
         """Count the matching jobs."""
         return sum(len(page) for page in self._pages(only, None))
 
+    def counts(self) -> Sequence[QueueCount]:
+        """Count the jobs by queue, name and state."""
+        return self._store.run(self._store.count())
+
     def status(self) -> StoreStatus:
         """Say how the store stands."""
         store, now = self._store, self._now()
-        workers = tuple(store.run(store.workers())) if store.supports(Capability.PRESENCE) else ()
-        paused = store.run(store.paused()) if store.supports(Capability.PAUSE) else []
+        workers, paused = self._live(), self._stopped()
         by_queue: dict[str, list[QueueCount]] = defaultdict(list)
-        for row in store.run(store.count()):
+        for row in self.counts():
             by_queue[row.queue].append(row)
-        for queue in [value for worker in workers for value in worker.queues]:
+        paused_queues = [pause.value for pause in paused if pause.kind == "queue"]
+        for queue in [*paused_queues, *(queue for worker in workers for queue in worker.queues)]:
             by_queue.setdefault(queue, [])
         return StoreStatus(
             self._name,
@@ -106,6 +119,15 @@ class Operations:
             tuple(sorted(pause.value for pause in paused if pause.kind == "name")),
             workers,
         )
+
+    def names(self) -> Sequence[NameStatus]:
+        """Say how the jobs of each name stand; names that only a worker or a pause knows are there too."""
+        workers, paused = self._live(), {pause.value for pause in self._stopped() if pause.kind == "name"}
+        served = {name for worker in workers for name in worker.names}
+        states = {name: {state.value: 0 for state in State} for name in served | paused}
+        for row in self.counts():
+            states.setdefault(row.name, {state.value: 0 for state in State})[row.state] += row.count
+        return [NameStatus(name, name in paused, name in served, states[name]) for name in sorted(states)]
 
     def paused(self) -> Sequence[Pause]:
         """Give what is paused."""
@@ -153,6 +175,22 @@ class Operations:
     def resume(self, kind: str, values: Sequence[str]) -> int:
         """Resume queues or job names."""
         return self._store.run(self._store.pause(kind, values, False)).count
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema up to date and name the migrations applied."""
+        return self._store.migrate()
+
+    def pending_migrations(self) -> Sequence[str]:
+        """Name the migrations that `migrate` would apply."""
+        return self._store.pending_migrations()
+
+    def _live(self) -> tuple[WorkerInfo, ...]:
+        store = self._store
+        return tuple(store.run(store.workers())) if store.supports(Capability.PRESENCE) else ()
+
+    def _stopped(self) -> Sequence[Pause]:
+        store = self._store
+        return store.run(store.paused()) if store.supports(Capability.PAUSE) else ()
 
     def _all(self, verb: Callable[[], Command[Changed]]) -> int:
         total = 0

@@ -222,8 +222,21 @@ class Stoker(JobRegistry[S], Generic[S]):
         """Do the same on the running event loop."""
         import asyncio
 
-        from stoker.app.plans import Choice
         from stoker.runtime.process import stop_on_signals
+
+        async with self.workers(choice) as workers:
+
+            def stop() -> None:
+                for worker in workers:
+                    worker.stop()
+
+            async with stop_on_signals(stop):
+                await asyncio.gather(*(worker.run(until_empty=until_empty) for worker in workers))
+
+    @contextlib.asynccontextmanager
+    async def workers(self, choice: Choice | None = None) -> AsyncIterator[list[Worker]]:
+        """Give this process's workers, not started, within the application's lifespan; ConfigurationError as `work`."""
+        from stoker.app.plans import Choice
 
         if self.settings.mode != "queue":
             raise ConfigurationError(
@@ -235,21 +248,18 @@ class Stoker(JobRegistry[S], Generic[S]):
                 "memory:// lives in one process, so a separate worker would find nothing; "
                 "use sqlite:///stoker.sqlite3, or workers.mode: async"
             )
-        async with self._lifespan(self) as state, contextlib.AsyncExitStack() as stack:
-            workers = self.make_workers(choice or Choice(), state)
+        async with self._lifespan(self) as state:
+            yield self.make_workers(choice or Choice(), state)
 
-            def stop() -> None:
-                for worker in workers:
-                    worker.stop()
-
-            await stack.enter_async_context(stop_on_signals(stop))
-            await asyncio.gather(*(worker.run(until_empty=until_empty) for worker in workers))
+    @property
+    def worked_stores(self) -> tuple[str, ...]:
+        """Name the stores that jobs of this application wait in, in the order of `make_workers`."""
+        return tuple(dict.fromkeys(definition.store for definition in self.performable.values())) or ("default",)
 
     def make_workers(self, choice: Choice, state: object) -> list[Worker]:
         """Make one worker for each store that jobs of this application wait in; they are not started."""
         self.check()
-        stores = dict.fromkeys(definition.store for definition in self.performable.values()) or {"default": None}
-        return [self._make_worker(store, choice, state) for store in stores]
+        return [self._make_worker(store, choice, state) for store in self.worked_stores]
 
     def _make_worker(self, store: str, choice: Choice, state: object) -> Worker:
         from stoker.app.plans import plan_worker
