@@ -1,0 +1,47 @@
+"""What a process says when it starts: where jobs come from, which ones, and how many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from stoker.app.stoker import Stoker
+    from stoker.cli.invocation import Invocation
+    from stoker.runtime.worker import Worker, WorkerPlan
+
+
+def print_banner(
+    app: Stoker[Any], asked: Invocation, workers: Sequence[Worker] = (), *, address: str | None = None
+) -> None:
+    """Print the banner; with ``--json`` nothing, for then the answer alone is printed."""
+    if asked.as_json:
+        return
+    click.echo(f"stoker {_version()}: {asked.name}, environment {app.settings.environment}")
+    if address:
+        click.echo(f"  serving  {app.settings.web.app} on {address}")
+    for name, worker in zip(app.worked_stores, workers, strict=True) if workers else ():
+        for key, text in _lines(name, app.store(name).url, worker.plan):
+            click.echo(f"  {key:7}  {text}")
+
+
+def _lines(name: str, url: str, plan: WorkerPlan) -> Iterator[tuple[str, str]]:
+    yield "store", url if name == "default" else f"{url} ({name})"
+    yield "queues", ", ".join(_queues(plan))
+    yield "names", ", ".join(plan.names)
+    yield "slots", f"{plan.concurrency} at once, {plan.grace:g} s of grace"
+
+
+def _queues(plan: WorkerPlan) -> Iterator[str]:
+    for pool in plan.pools:
+        own = f":{pool.concurrency}" if pool.queues == (pool.name,) else ""
+        for queue in pool.queues:
+            yield f"{queue}{own}"
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("stoker")

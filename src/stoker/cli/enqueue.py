@@ -1,0 +1,81 @@
+"""`stoker enqueue`: one job by its name."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stoker.cli.invocation import Verb, current
+from stoker.cli.moments import read_time
+from stoker.cli.output import print_json
+from stoker.core.duration import seconds
+from stoker.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from stoker.app.stoker import Stoker
+    from stoker.jobs.definition import JobDefinition
+    from stoker.jobs.handle import JobHandle
+
+
+class Enqueueing(Verb):
+    """A command whose ``--wait`` takes a value only with an equals sign, so that it may stand before the name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give a bare ``--wait`` its value."""
+        options = args[: args.index("--")] if "--" in args else args
+        given = ["--wait=none" if text == "--wait" else text for text in options]
+        return super().parse_args(ctx, [*given, *args[len(options) :]])
+
+
+@click.command(cls=Enqueueing)
+@click.argument("name")
+@click.argument("args", metavar="[JSON]", default="{}")
+@click.option("--delay", metavar="DURATION", help="Not before so long from now, e.g. 5m.")
+@click.option("--at", type=read_time, metavar="TIME", help="Not before this time, e.g. 2027-01-31T12:00:00Z.")
+@click.option("--queue", metavar="QUEUE", help="Another queue than the definition's.")
+@click.option("--priority", type=int, metavar="N", help="-100 to 100; higher runs first.")
+@click.option("--wait", metavar="[=DURATION]", help="Wait until it has ended, print its result; exits 1 if it failed.")
+def enqueue(
+    name: str,
+    args: str,
+    delay: str | None,
+    at: datetime | None,
+    queue: str | None,
+    priority: int | None,
+    wait: str | None,
+) -> None:
+    """Enqueue the job NAME with arguments as JSON: an object by name, or an array by position."""
+    limit = _limit(wait)
+    app = current().loaded()
+    _refuse_memory(app)
+    job = app.get(name).using(delay=delay, at=at, queue=queue, priority=priority)
+    (handle,) = app.enqueue_many([job.draft_of(args)])
+    answer = {"id": handle.id, "name": handle.name, "store": handle.store, "duplicate": handle.duplicate}
+    if handle.duplicate:
+        click.echo("stoker: its unique key is taken; this is the job that has it", err=True)
+    if wait is None:
+        print_json(answer) if current().as_json else click.echo(handle.id)
+        return
+    if not current().as_json:
+        click.echo(handle.id, err=True)
+    result = _result(job, handle, limit)
+    print_json({**answer, "result": json.loads(result)}) if current().as_json else click.echo(result)
+
+
+def _limit(wait: str | None) -> float | None:
+    return None if wait in (None, "none") else seconds(wait, "--wait")
+
+
+def _refuse_memory(app: Stoker[Any]) -> None:
+    if app.settings.mode == "queue" and app.store().url.startswith("memory:"):
+        raise ConfigurationError(
+            "memory:// lives in one process: the job would end with this command; give another --url"
+        )
+
+
+def _result(job: JobDefinition[..., Any], handle: JobHandle[Any], limit: float | None) -> str:
+    text, reason = job.encode_result(handle.result(timeout=limit))
+    return json.dumps(reason) if text is None else text

@@ -1,0 +1,59 @@
+"""How a job looks to people."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from stoker.cli.output import moment
+from stoker.core.job import State, StoredJob
+from stoker.jobs.record import FailedAttempt, JobRecord, read_json
+
+COLUMNS: Final = ("id", "name", "queue", "state", "attempt", "when", "error")
+_LONGEST: Final = 80
+
+
+def record_of(job: StoredJob) -> JobRecord[Any]:
+    """Read what a store knows, the result as plain JSON."""
+    return JobRecord.of(job, read_json)
+
+
+def row_of(record: JobRecord[Any]) -> tuple[object, ...]:
+    """Give a job's row under COLUMNS."""
+    attempt = f"{record.attempt}/{record.max_attempts}"
+    error = _short(record.errors[-1]) if record.errors else ""
+    return (record.id, record.name, record.queue, record.state.value, attempt, _when(record), error)
+
+
+def print_record(record: JobRecord[Any]) -> None:
+    """Print all that is known of a job."""
+    plain = record.to_json()
+    errors = plain.pop("errors")
+    width = max(map(len, plain))
+    for key, value in plain.items():
+        if value is not None and value != []:
+            shown = getattr(record, key)
+            text = moment(shown) if isinstance(shown, datetime) else _as_text(value)
+            click.echo(f"{key:{width}}  {text}")
+    for error in record.errors if errors else ():
+        click.echo(f"\nattempt {error.attempt}, {moment(error.at)}, {error.worker or 'no worker'}")
+        click.echo((error.trace or f"{error.type}: {error.message}").rstrip())
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _when(record: JobRecord[Any]) -> str:
+    """Say since when it runs, when it finished, or when it becomes available."""
+    if record.state is State.RUNNING:
+        return moment(record.started_at)
+    return moment(record.finished_at if record.state.final else record.run_at)
+
+
+def _short(error: FailedAttempt) -> str:
+    text = " ".join(f"{error.type}: {error.message}".split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

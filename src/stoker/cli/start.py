@@ -1,0 +1,126 @@
+"""`stoker start` and `stoker worker`: processes that stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from stoker.cli.invocation import Verb, current
+from stoker.core.duration import seconds
+from stoker.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from stoker.app.plans import Choice
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """Split names at commas; click.BadParameter when one is empty."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise click.BadParameter(f"{text!r}: a name is empty")
+    return names
+
+
+def read_seconds(text: str) -> float:
+    """Read a duration such as ``25s``, or a number of seconds; click.BadParameter."""
+    try:
+        return seconds(float(text) if text.replace(".", "", 1).isdecimal() else text, "duration")
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_NAMES: Final[dict[str, Any]] = {"type": read_names, "multiple": True, "metavar": "NAME[,NAME]"}
+_WORKER_OPTIONS = (
+    click.option("--queues", **_NAMES, help="Only these queues, e.g. mail:10,default (10 at once)."),
+    click.option("--exclude-queues", **_NAMES, help="Not these queues."),
+    click.option("--names", **_NAMES, help="Only jobs of these names."),
+    click.option("--exclude-names", **_NAMES, help="Not jobs of these names."),
+    click.option("--concurrency", type=click.IntRange(min=1), metavar="N", help="So many jobs at once."),
+    click.option(
+        "--grace", type=read_seconds, metavar="DURATION", help="How long running jobs may go on after the first signal."
+    ),
+    click.option("--until-empty", is_flag=True, help="End when there is nothing to do; says what is left for later."),
+    click.option("--log-format", type=click.Choice(["text", "json"]), help="How log lines look; text by default."),
+)
+
+
+def worker_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a worker."""
+    for option in reversed(_WORKER_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command(cls=Verb)
+@worker_options
+def worker(until_empty: bool, log_format: str | None, **chosen: Any) -> None:
+    """Perform jobs until SIGTERM or SIGINT."""
+    _work(chosen, until_empty=until_empty, log_format=log_format)
+
+
+@click.command(cls=Verb)
+@click.option("-w", "--worker", "only_worker", is_flag=True, help="Perform jobs; the same as `stoker worker`.")
+@click.option("-s", "--server-and-worker", "both", is_flag=True, help="Serve and perform jobs, in one process.")
+@worker_options
+def start(only_worker: bool, both: bool, until_empty: bool, log_format: str | None, **chosen: Any) -> None:
+    """Serve the ASGI application that the setting web.app names; with -w perform jobs instead, with -s do both."""
+    if only_worker and both:
+        raise click.UsageError("-w and -s exclude each other: -s already performs jobs")
+    if only_worker:
+        _work(chosen, until_empty=until_empty, log_format=log_format)
+        return
+    if until_empty:
+        raise click.UsageError("--until-empty needs -w: a server has no end")
+    if not both and (given := [name for name, value in chosen.items() if value]):
+        raise click.UsageError(f"--{given[0].replace('_', '-')} needs -w or -s: a server performs no jobs")
+    _serve(chosen if both else None, log_format=log_format)
+
+
+def _work(chosen: dict[str, Any], *, until_empty: bool, log_format: str | None) -> None:
+    from stoker.cli.logs import log_to_stderr
+    from stoker.cli.processes import work
+    from stoker.runtime.process import run
+
+    app = current().loaded()
+    log_to_stderr(log_format, verbose=current().verbose)
+    run(work(app, current(), _choice(**chosen), until_empty=until_empty))
+
+
+def _serve(chosen: dict[str, Any] | None, *, log_format: str | None) -> None:
+    from stoker.cli.logs import log_to_stderr
+    from stoker.cli.processes import serve, serve_and_work
+    from stoker.cli.web import WebServer
+    from stoker.runtime.process import run
+
+    app = current().loaded()
+    log_to_stderr(log_format, verbose=current().verbose)
+    choice = None if chosen is None else _choice(**chosen)
+    grace = app.settings.workers.grace.total_seconds()
+    server = WebServer(app.settings.web, grace if choice is None or choice.grace is None else choice.grace)
+    run(serve(app, current(), server) if choice is None else serve_and_work(app, current(), choice, server))
+
+
+def _choice(
+    queues: Sequence[tuple[str, ...]],
+    exclude_queues: Sequence[tuple[str, ...]],
+    names: Sequence[tuple[str, ...]],
+    exclude_names: Sequence[tuple[str, ...]],
+    concurrency: int | None,
+    grace: float | None,
+) -> Choice:
+    from stoker.app.plans import Choice
+
+    return Choice(
+        queues=_flat(queues) or None,
+        exclude_queues=_flat(exclude_queues),
+        names=_flat(names) or None,
+        exclude_names=_flat(exclude_names),
+        concurrency=concurrency,
+        grace=grace,
+    )
+
+
+def _flat(given: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(name for names in given for name in names)

@@ -1,0 +1,62 @@
+"""`stoker status`: how the stores stand, and what nobody serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stoker.cli.invocation import Verb, current
+from stoker.cli.output import number_of, print_json, print_table, with_times
+from stoker.core.job import WAITING, State
+
+if TYPE_CHECKING:
+    from stoker.app.operations import StoreStatus
+
+
+@click.command(cls=Verb)
+@click.option("--store", metavar="NAME", help="One of the application's stores, by name; else all.")
+def status(store: str | None) -> None:
+    """Say how the stores stand: lag, states, rates, and what nobody serves."""
+    names = [store] if store else current().store_names()
+    found = [current().operations(name).status() for name in names]
+    if current().as_json:
+        print_json({"stores": [_plain(one) for one in found]})
+        return
+    for number, one in enumerate(found):
+        if number:
+            click.echo()
+        _print(one)
+
+
+def _plain(status: StoreStatus) -> dict[str, Any]:
+    from stoker.app.operations import as_plain
+
+    plain: dict[str, Any] = as_plain(status)
+    return {**plain, "workers": [with_times(one, "started_at", "beat_at") for one in plain["workers"]]}
+
+
+def _print(status: StoreStatus) -> None:
+    workers = number_of(len(status.workers), "worker")
+    click.echo(f"{status.name}  {status.url}  {workers}, {status.rate:g} jobs/s")
+    rows = [(one.name, f"{one.lag_seconds:g} s", *one.states.values()) for one in status.queues]
+    if rows:
+        print_table(("queue", "lag", *State), rows)
+    else:
+        click.echo("no jobs, no workers")
+    for line in _remarks(status):
+        click.echo(line)
+
+
+def _remarks(status: StoreStatus) -> Iterator[str]:
+    for queue in status.queues:
+        waiting = sum(queue.states[state] for state in WAITING)
+        if queue.paused:
+            yield f"queue {queue.name} is paused"
+        if waiting and not queue.served:
+            yield f"queue {queue.name}: no live worker serves it; {number_of(waiting)} waiting"
+        elif queue.unserved.names:
+            yield f"queue {queue.name}: no live worker knows {', '.join(queue.unserved.names)}"
+    if status.paused_names:
+        yield f"paused names: {', '.join(status.paused_names)}"
