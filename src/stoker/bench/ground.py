@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from stoker.errors import ConfigurationError
 from stoker.stores.urls import canonical_url, mask, open_store, sqlite_path
 
 
@@ -19,9 +18,12 @@ class Ground:
     """Gives each measurement a store that nobody has used; a context manager.
 
     ``url`` names the store, None a SQLite file in a temporary folder; a relative file is relative to ``root``.
+    ConfigurationError for a URL that is wrong or whose store comes with a later version.
     """
 
     def __init__(self, url: str | None, root: Path) -> None:
+        if url is not None:
+            open_store(url, root=root)  # does no I/O
         self._temporary = tempfile.TemporaryDirectory(prefix="stoker-bench-")
         self.home = Path(self._temporary.name)
         """The folder of an application without settings."""
@@ -30,12 +32,8 @@ class Ground:
         """The URL as it may be shown."""
         self.scheme = "sqlite" if url is None else canonical_url(url).partition(":")[0]
         self._folder = self.home
-        if url is not None:
-            open_store(url, root=root)  # refuses what is wrong or comes with a later version, and does no I/O
-            if self.scheme == "sqlite":
-                self._folder = sqlite_path(url, root).parent
-            elif self.scheme != "memory":
-                raise ConfigurationError(f"{self.url}: bench has no place of its own on {self.scheme}:// yet")
+        if url is not None and self.scheme == "sqlite":
+            self._folder = sqlite_path(url, root).parent
 
     @property
     def shared(self) -> bool:

@@ -22,7 +22,7 @@ def miscounts(n: int, performed: Iterable[int]) -> list[str]:
     if doubled:
         found.append(f"{_jobs(len(doubled))} ran more than once: {_some(doubled)}")
     if strange:
-        found.append(f"{_jobs(len(strange))} ran that were not enqueued: {_some(strange)}")
+        found.append(f"{_jobs(len(strange))} ran that {_was(len(strange))} not enqueued: {_some(strange)}")
     return found
 
 
@@ -48,6 +48,10 @@ def _wrong(state: State) -> bool:
 
 def _jobs(number: int) -> str:
     return f"{number} job{'' if number == 1 else 's'}"
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _some(values: Sequence[object]) -> str:
