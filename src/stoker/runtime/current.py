@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import NamedTuple
+
+import msgspec
 
 from stoker.core.job import JobId
 
 
-class Performing(NamedTuple):
+class Performing(msgspec.Struct, frozen=True, gc=False):
     """A job being performed, and the first of its line of parents."""
 
     id: JobId

@@ -76,7 +76,7 @@ class Executor:
             return Unreadable(str(error))
         except Misfit as error:
             return self._misfit(claim, error)
-        if claim.suspect and self._mark_started is not None:
+        if claim.crashes and self._mark_started is not None:
             await self._mark_started(claim)
         return await self._guarded(definition, arguments, claim, slot)
 
@@ -131,19 +131,22 @@ class Executor:
             self._events.emit(JobOverdue(slot.claim, f"ran longer than its timeout of {in_words(timeout)}"))
         slot.interrupt(Interruption.TIMEOUT)
 
-    async def _perform(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Any:
+    # These two give the handler's own awaitable: a coroutine around it would cost as much as starting the handler.
+
+    def _perform(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Awaitable[Any]:
         if self._middleware and slot.context is not None:
             call: Callable[[], Awaitable[Any]] = functools.partial(self._call, definition, arguments, slot)
             for layer in reversed(self._middleware):
                 call = functools.partial(layer.perform, slot.context, call)
-            return await call()
-        return await self._call(definition, arguments, slot)
+            return call()
+        return self._call(definition, arguments, slot)
 
-    async def _call(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Any:
+    def _call(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Awaitable[Any]:
         context = slot.context if definition.wants_context else None
         if definition.is_async:
-            return await definition.call(arguments, context)
-        return await self._threads.run(functools.partial(definition.call, arguments, context))
+            coroutine: Awaitable[Any] = definition.call(arguments, context)
+            return coroutine
+        return self._threads.run(functools.partial(definition.call, arguments, context))
 
     def _returned(self, definition: DefinedJob[Any], value: Any, claim: Claim, slot: Slot, started: float) -> Outcome:
         duration = self._since(started)
