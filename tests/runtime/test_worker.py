@@ -458,3 +458,28 @@ def test_operations_replay_finished_jobs_as_new_ones_linked_to_the_old(rig: Rig)
     copy = rig.find(again)
     assert (copy.origin, copy.args, copy.state) == (handle.id, '{"n":1}', State.AVAILABLE)
     assert msgspec.json.decode(copy.args) == {"n": 1}
+
+
+async def test_suspects_that_wait_behind_a_long_one_leave_their_slots_to_others(rig: Rig) -> None:
+    waits, opened, started = gate(rig)
+
+    @rig.app.job(queue="mail")
+    async def healthy(n: int) -> int:
+        return n
+
+    store = rig.store
+    suspects = [waits.enqueue(n) for n in range(20)]
+    store.run(store.claim({"default": 20}, ["waits"], [""], new_token(), "dead", 1_000_000))
+    rig.clock.advance(2)
+    store.run(store.reclaim(10))
+    async with rig.working(concurrency=4):
+        await rig.settle_down()
+        assert len(store.run(store.find(Filter(states=(State.RUNNING,)), 100))) <= 4
+        handle = healthy.enqueue(1)
+        await rig.pass_time(3)
+        assert rig.state(handle.id) is State.COMPLETED
+        assert started == [0]
+        opened.set()
+        await rig.pass_time(30)
+    assert {rig.state(suspect.id) for suspect in suspects} == {State.COMPLETED}
+    assert {rig.find(suspect.id).crashes for suspect in suspects} == {1}

@@ -17,7 +17,7 @@ from stoker.core.outcome import GivenBack
 from stoker.errors import StoreError
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import sleep
-from stoker.runtime.slots import Pool
+from stoker.runtime.slots import Pool, SuspectGate
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, StoreBack, StoreFailed
 
@@ -26,6 +26,7 @@ PREFETCH_SECONDS = 0.1
 """Claims may wait for a slot as long as the recent rate will work them off within this time."""
 BUFFER_LIFE = 1.0
 """Seconds after which a claim that found no slot goes back to the store."""
+SUSPECT_DELAY = 10 * SECOND
 PROMOTE_BATCH = 500
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 
@@ -68,6 +69,7 @@ class Fetcher:
         store: Store,
         pools: Sequence[Pool],
         wishes: Wishes,
+        gate: SuspectGate,
         leases: Leases,
         clock: Clock,
         events: Events,
@@ -78,6 +80,7 @@ class Fetcher:
         self._store = store
         self._pools = pools
         self._wishes = wishes
+        self._gate = gate
         self._leases = leases
         self._clock = clock
         self._events = events
@@ -209,8 +212,14 @@ class Fetcher:
         await self._store.arun(self._store.promote(PROMOTE_BATCH))
 
     async def return_stale(self) -> None:
-        """Give back the claims that have waited too long for a slot: another worker may be free."""
+        """Give back the claims that have waited too long: another worker may be free.
+
+        Suspects that wait behind another one go for longer, or they would hold the slots of jobs that could run.
+        """
         oldest = self._clock.monotonic() - BUFFER_LIFE
         for pool in self._pools:
             while pool.waiting and self._leases.taken_at(pool.waiting[0].token) < oldest:
                 self._give_back(pool.waiting.popleft(), GivenBack("no slot was free"))
+        while self._gate.waiting and self._leases.taken_at(self._gate.waiting[0][1].token) < oldest:
+            self._give_back(self._gate.pop()[1], GivenBack("another suspect runs", delay=SUSPECT_DELAY))
+        self.freed()

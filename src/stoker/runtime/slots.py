@@ -81,6 +81,7 @@ class SuspectGate:
         """Take the gate, or leave the claim with it until the gate is free."""
         if self.taken:
             self.waiting.append((pool, claim))
+            pool.held += 1
             return False
         self.taken = True
         return True
@@ -89,8 +90,14 @@ class SuspectGate:
         """Free the gate and send the next suspect to its pool."""
         self.taken = False
         if self.waiting:
-            pool, claim = self.waiting.popleft()
+            pool, claim = self.pop()
             pool.add([claim])
+
+    def pop(self) -> tuple[Pool, Claim]:
+        """Take out the claim that has waited longest."""
+        pool, claim = self.waiting.popleft()
+        pool.held -= 1
+        return pool, claim
 
 
 class Pool:
@@ -112,6 +119,8 @@ class Pool:
         self.waiting: deque[Claim] = deque()
         self.slots: set[Slot] = set()
         self.performed = 0
+        self.held = 0
+        """Suspects that wait at the gate."""
         self._clock = clock
         self._gate = gate
         self._perform = perform
@@ -120,7 +129,7 @@ class Pool:
     @property
     def busy(self) -> int:
         """How many claims it holds, running or waiting."""
-        return len(self.slots) + len(self.waiting)
+        return len(self.slots) + len(self.waiting) + self.held
 
     def add(self, claims: list[Claim]) -> None:
         """Take claims in the order to run them."""

@@ -239,7 +239,7 @@ class Worker:
             while pool.waiting:
                 self._give_back(pool.waiting.popleft(), GivenBack("worker stopped"))
         while self._gate.waiting:
-            self._give_back(self._gate.waiting.popleft()[1], GivenBack("worker stopped"))
+            self._give_back(self._gate.pop()[1], GivenBack("worker stopped"))
 
     async def _mark_stopping(self) -> None:
         """A second signal may follow at once: from here on the store counts no crash against these jobs."""
@@ -321,6 +321,7 @@ class Worker:
             self._store,
             self._pools,
             wishes,
+            self._gate,
             self._leases,
             self._clock,
             self._events,
