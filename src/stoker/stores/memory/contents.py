@@ -38,7 +38,7 @@ class Contents:
         self.slots = Slots()
         self.due = Agenda()
         self.ended = Agenda()
-        self.receipts: dict[CallId, list[Enqueued]] = {}
+        self.receipts: dict[CallId, tuple[Enqueued, ...]] = {}
         self.receipts_by_age: deque[tuple[int, CallId]] = deque()
         self.paused: dict[str, dict[str, int]] = {"queue": {}, "name": {}}
         self.announced: dict[str, tuple[int, WorkerInfo]] = {}

@@ -23,12 +23,12 @@ def enqueue(contents: Contents, jobs: Sequence[NewJob], call: CallId) -> list[En
     """Store the jobs, or give the answers of the first call of that id."""
     known = contents.receipts.get(call)
     if known is not None:
-        return known
+        return list(known)
     _refuse_duplicates(contents, jobs)
     answers = [
         Enqueued(contents.insert(job).id) if job.unique is None else _unique(contents, job, job.unique) for job in jobs
     ]
-    contents.receipts[call] = answers
+    contents.receipts[call] = tuple(answers)
     contents.receipts_by_age.append((contents.now, call))
     if len(contents.receipts) > MOST_RECEIPTS:
         del contents.receipts[contents.receipts_by_age.popleft()[1]]

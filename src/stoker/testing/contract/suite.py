@@ -11,6 +11,7 @@ from stoker.testing.contract.enqueue import EnqueueContract
 from stoker.testing.contract.finding import AnyContract, CountContract, FindContract
 from stoker.testing.contract.keeping import KeepingContract
 from stoker.testing.contract.lease import LeaseContract
+from stoker.testing.contract.model import ModelContract
 from stoker.testing.contract.races import ProcessRaceContract, ThreadRaceContract
 from stoker.testing.contract.refusals import HandleContract, RefusalContract
 from stoker.testing.contract.resend import ResendContract
@@ -40,6 +41,7 @@ class StoreContract(
     PresenceContract,
     WakeUpContract,
     TransitionContract,
+    ModelContract,
     ResendContract,
     RefusalContract,
     HandleContract,
