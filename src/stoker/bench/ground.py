@@ -32,8 +32,12 @@ class Ground:
         """The URL as it may be shown."""
         self.scheme = "sqlite" if url is None else canonical_url(url).partition(":")[0]
         self._folder = self.home
+        self._options = ""
+        """What the URL says of how its store is used, which holds for ours too."""
         if url is not None and self.scheme == "sqlite":
             self._folder = sqlite_path(url, root).parent
+            _, question, options = canonical_url(url).partition("?")
+            self._options = question + options
 
     @property
     def shared(self) -> bool:
@@ -48,7 +52,7 @@ class Ground:
             return
         file = self._folder / f"stoker-bench-{secrets.token_hex(4)}.sqlite3"
         try:
-            yield f"sqlite:///{quote(str(file))}"
+            yield f"sqlite:///{quote(str(file))}{self._options}"
         finally:
             for path in self._folder.glob(f"{file.name}*"):
                 path.unlink(missing_ok=True)

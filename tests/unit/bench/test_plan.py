@@ -15,7 +15,7 @@ def test_numbers_are_read_once_each_in_order() -> None:
 
 @pytest.mark.parametrize("text", ["", "1,two", "-1", "²"])
 def test_what_is_no_number_is_named(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="concurrency: .* write numbers"):
+    with pytest.raises(ConfigurationError, match=r"concurrency: .* write numbers"):
         numbers(text, "concurrency")
 
 
