@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("stoker.cli.status:status", "Say how the stores stand."),
     "migrate": ("stoker.cli.migrate:migrate", "Bring the stores' schemas up to date."),
     "config": ("stoker.cli.config:config", "Show and check the settings."),
+    "bench": ("stoker.cli.bench:bench", "Measure what a store does on this machine."),
 }
 """Where each command is, and what `stoker --help` says of it without importing it."""
 
@@ -67,7 +68,7 @@ class Program(Family):
         sys.exit(guarded(run, verbose=lambda: invocation.verbose, package=lambda: invocation.package))
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="stoker")
 def program() -> None:
     """Background jobs: start workers, enqueue, look and operate."""
