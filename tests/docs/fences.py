@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
@@ -14,6 +15,7 @@ _FENCE = re.compile(
 )
 _PYTHON = re.compile(r"\s*(?:\{\s*\.)?python\b")
 _TITLE = re.compile(r'title="([^"]+\.py)"')
+_OUTPUT = re.compile(r'\s*text\b.*title="output"')
 
 
 class Example(NamedTuple):
@@ -27,14 +29,19 @@ class Example(NamedTuple):
     code: str
     runs: bool
     """Whether it is to be run: unless its info string says ``no-run``."""
+    output: str | None
+    """What it prints, where a block of text titled "output" follows."""
 
 
 def examples(page: Path) -> Iterator[Example]:
     """Give the Python blocks of a page in order."""
     text = page.read_text(encoding="utf-8")
-    for fence in _FENCE.finditer(text):
+    fences = list(_FENCE.finditer(text))
+    for fence, following in zip_longest(fences, fences[1:]):
         if _PYTHON.match(fence["info"]):
             title = _TITLE.search(fence["info"])
             line = text.count("\n", 0, fence.start("code")) + 1
             name = title[1] if title else "example.py"
-            yield Example(page, line, name, dedent(fence["code"]), "no-run" not in fence["info"])
+            printed = following is not None and _OUTPUT.match(following["info"])
+            output = dedent(following["code"]) if following is not None and printed else None
+            yield Example(page, line, name, dedent(fence["code"]), "no-run" not in fence["info"], output)

@@ -40,6 +40,8 @@ def test_an_example_runs_as_a_script_in_an_empty_folder(example: Example, tmp_pa
     )
 
     assert run.returncode == 0, f"{named(example)} exits {run.returncode}\n{run.stdout}{run.stderr}"
+    if example.output is not None:
+        assert run.stdout == example.output
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if not example.runs], ids=named)

@@ -12,6 +12,10 @@ PAGE = """# A page
 print("one")
 ```
 
+```text title="output"
+one
+```
+
 ```console
 $ stoker worker
 ```
@@ -44,7 +48,7 @@ def found(tmp_path: Path) -> list[Example]:
 
 
 def test_python_blocks_are_found_in_order_with_their_lines(tmp_path: Path) -> None:
-    assert [example.line for example in found(tmp_path)] == [4, 12, 16, 22]
+    assert [example.line for example in found(tmp_path)] == [4, 16, 20, 26]
 
 
 def test_a_block_that_says_no_run_is_not_run(tmp_path: Path) -> None:
@@ -57,3 +61,7 @@ def test_a_title_names_the_file(tmp_path: Path) -> None:
 
 def test_the_indentation_of_a_list_is_removed(tmp_path: Path) -> None:
     assert found(tmp_path)[3].code == 'if True:\n    print("four")\n'
+
+
+def test_what_an_example_prints_stands_in_the_block_after_it(tmp_path: Path) -> None:
+    assert [example.output for example in found(tmp_path)] == ["one\n", None, None, None]

@@ -1,0 +1,73 @@
+"""The table of promises, made from the flags of the stores; `python -m tests.docs.promises` writes it into its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from stoker.core.capability import Capability
+from stoker.stores.base import Store
+from stoker.stores.urls import open_store
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "promises.md"
+BEGIN: Final = "<!-- promises -->\n"
+END: Final = "<!-- end -->"
+URLS: Final = ("memory://", "sqlite:///jobs.sqlite3")
+
+PROMISES: Final[dict[Capability, str]] = {
+    Capability.LEASE: "the jobs of a silent worker run again by themselves",
+    Capability.FENCED: "what a worker reports too late is refused",
+    Capability.SELECTIVE: "jobs of unknown names wait untouched",
+    Capability.ATOMIC: "an ending and what follows from it are one unit",
+    Capability.SCHEDULE: "delays and times (`delay=`, `at=`), retries with a pause",
+    Capability.PRIORITY: "higher priorities run first",
+    Capability.UNIQUE: "unique jobs",
+    Capability.TRANSACTIONS: "`transaction=`: a job joins your transaction",
+    Capability.RESULTS: "results",
+    Capability.FIND: "look jobs up and list them",
+    Capability.CANCEL: "cancel waiting jobs",
+    Capability.CANCEL_RUNNING: "ask running jobs to stop",
+    Capability.RETRY: "retry and promote by hand",
+    Capability.DELETE: "delete jobs",
+    Capability.PAUSE: "pause queues and names",
+    Capability.PRESENCE: "workers are known, with what they serve",
+    Capability.NOTIFY: "workers in other processes are woken, without polling",
+    Capability.EDIT: "change waiting jobs (in no store yet)",
+    Capability.RESTORE: "import jobs with their states (in no store yet)",
+    Capability.NOTE: "progress and checkpoints (in no store yet)",
+    Capability.LIMITS: "limits and rates across workers (in no store yet)",
+    Capability.TICK: "periodic jobs (in no store yet)",
+    Capability.BATCH: "batches (in no store yet)",
+}
+
+
+def table() -> str:
+    """Write the table."""
+    stores = [open_store(url, root=Path.cwd()) for url in URLS]
+    lines = [
+        f"| promise | flag | {' | '.join(map(_column, URLS))} |",
+        f"|---|---|{'---|' * len(URLS)}",
+        *(
+            f"| {promise} | `{flag.name}` | {' | '.join(_kept(store, flag) for store in stores)} |"
+            for flag, promise in PROMISES.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _column(url: str) -> str:
+    return f"`{url.partition(':')[0]}`"
+
+
+def _kept(store: Store, flag: Capability) -> str:
+    return "yes" if store.supports(flag) else "–"
+
+
+def written() -> str:
+    """Give the table as it stands in the page."""
+    return PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+
+
+if __name__ == "__main__":
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
