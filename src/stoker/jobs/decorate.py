@@ -1,7 +1,8 @@
 """The decorators, as type checkers see them: what a job's definition takes and gives follows from its handler.
 
 The overloads remove a leading `Context` from the parameters. The first two take a function whose first parameter has
-no annotation, which would otherwise pass for a context and vanish. Checkers call some of them overlapping; the order
+no annotation, which would otherwise pass for a context and vanish; the price is that one annotated Any or object is
+checked by position only. Checkers call some of them overlapping; the order
 is what decides, and `tests/typing` pins what they come to.
 """
 

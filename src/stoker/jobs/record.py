@@ -12,6 +12,7 @@ import msgspec
 from stoker.core.duration import as_datetime
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
 from stoker.errors import ResultUnavailable
+from stoker.jobs.carriers import to_carried
 
 if TYPE_CHECKING:
     from stoker.jobs.freeform import JSON
@@ -108,7 +109,7 @@ class JobRecord(Generic[R_co]):
     def to_json(self) -> dict[str, JSON]:
         """Give it as what ``--json`` prints: the same names, times as RFC 3339 text."""
         named = {field.name: getattr(self, field.name) for field in fields(self)}
-        plain: dict[str, JSON] = msgspec.to_builtins(named, enc_hook=str)
+        plain: dict[str, JSON] = msgspec.json.decode(msgspec.json.encode(named, enc_hook=to_carried))
         return plain
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from stoker import AsyncJob, Context, Stoker, SyncJob
+from stoker import JSON, AsyncJob, Context, Stoker, SyncJob
 
 
 @dataclass
@@ -94,6 +94,22 @@ loose.enqueue(42, 1)
 loose_too.enqueue(42, 1)
 loose.enqueue(42, "1")  # error: pyright reportArgumentType
 loose_too.enqueue(42, "1")  # error: pyright reportArgumentType
+
+
+# One annotated Any or object cannot be told from it: it is checked by position only. JSON can.
+@app.job
+def any_payload(payload: Any, count: int = 1) -> None: ...
+
+
+@app.job
+def json_payload(payload: JSON, count: int = 1) -> None: ...
+
+
+any_payload.enqueue({"a": 1}, count=2)
+json_payload.enqueue(payload={"a": 1}, count=2)
+any_payload.enqueue({"a": 1}, "2")  # error: pyright reportArgumentType
+any_payload.enqueue(payload={"a": 1})  # error: pyright reportCallIssue
+json_payload.enqueue(payload=object())  # error: mypy arg-type; pyright reportArgumentType
 
 
 def jobs() -> tuple[SyncJob[[int], str], AsyncJob[[], None]]:
