@@ -1,4 +1,4 @@
-"""What a store's URL means: its scheme, its canonical form, its file, and how it looks without its secrets."""
+"""What a store's URL means: its scheme, its canonical form, and how it looks without its secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from stoker.core.clock import Clock
 from stoker.errors import ConfigurationError
@@ -60,16 +59,21 @@ def canonical_url(url: str) -> str:
 
 
 def sqlite_path(url: str, root: Path) -> Path:
-    """Give the absolute path of the file that a ``sqlite:///`` URL names; a relative one is relative to ``root``."""
-    parts = urlsplit(url)
-    name = unquote(parts.path.removeprefix("/"))
-    _check_sqlite(url, parts, name)
-    path = (root / name).absolute()
-    elsewhere = Path("/", name)
-    if not path.parent.exists() and elsewhere not in (path, Path("/", path.name)) and elsewhere.parent.is_dir():
+    """Give the absolute path of the file that a ``sqlite:///`` URL names; a relative one is relative to ``root``.
+
+    Raises ConfigurationError also for ``sqlite:///var/lib/jobs.db`` where that looks like an absolute path short of a
+    slash, as sqlx and so Loco's files write it.
+    """
+    from stoker.stores.sqlite.urls import parse
+
+    path = parse(url, root).path
+    if path.parent.exists() or not path.is_relative_to(root):
+        return path
+    relative = path.relative_to(root)
+    if len(relative.parts) > 1 and Path("/", relative).parent.is_dir():
         raise ConfigurationError(
-            f"{mask(url)} is relative to {root}, which has no folder {Path(name).parent}; "
-            f"an absolute path has four slashes: sqlite:////{name}"
+            f"{mask(url)} is relative to {root}, which has no folder {relative.parent}; "
+            f"an absolute path has four slashes: sqlite:////{relative}"
         )
     return path
 
@@ -92,22 +96,6 @@ def _behind_scheme(url: str) -> str:
     return url.partition("://")[2]
 
 
-def _check_sqlite(url: str, parts: SplitResult, name: str) -> None:
-    shown = mask(url)
-    if ":memory:" in url:
-        raise ConfigurationError(f"{shown}: a SQLite database in memory is no store; write memory://")
-    if parts.netloc:
-        raise ConfigurationError(f"{shown}: write three slashes for a path relative to the project root: sqlite:///…")
-    if not name or name.endswith("/"):
-        raise ConfigurationError(f"{shown} names no file; write sqlite:///stoker.sqlite3")
-    if parts.fragment:
-        raise ConfigurationError(f"{shown}: write # in a path as %23")
-    # sqlx's `?mode=rwc` stands in every Loco file, and says what happens here anyway.
-    for option, value in parse_qsl(parts.query, keep_blank_values=True):
-        if (option, value) != ("mode", "rwc"):
-            raise ConfigurationError(f"{shown}: a sqlite:// URL has no option {option}")
-
-
 class _Wish(NamedTuple):
     url: str
     root: Path
@@ -124,10 +112,10 @@ def _memory(wish: _Wish) -> Store:
 
 
 def _sqlite(wish: _Wish) -> Store:
-    path = sqlite_path(wish.url, wish.root)
     from stoker.stores.sqlite import SqliteStore
 
-    return SqliteStore(path, clock=wish.clock, auto_migrate=wish.auto_migrate)
+    sqlite_path(wish.url, wish.root)
+    return SqliteStore(wish.url, root=wish.root, clock=wish.clock, auto_migrate=wish.auto_migrate)
 
 
 _OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {"memory": _memory, "sqlite": _sqlite}
