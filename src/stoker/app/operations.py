@@ -114,7 +114,7 @@ class Operations:
         return StoreStatus(
             self._name,
             store.url,
-            round(sum(worker.rate for worker in workers), 1),
+            round(sum((worker.rate for worker in workers), 0.0), 1),
             tuple(_queue_status(queue, rows, paused, workers, now) for queue, rows in sorted(by_queue.items())),
             tuple(sorted(pause.value for pause in paused if pause.kind == "name")),
             workers,

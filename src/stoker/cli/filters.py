@@ -40,9 +40,7 @@ def filtered(command: Callable[..., Any]) -> Callable[..., Any]:
         chosen = {field: options.pop(field) for field in _FIELDS}
         return command(only=_filter(chosen), **options)
 
-    for option in reversed(_options()):
-        with_filter = option(with_filter)
-    return with_filter
+    return functools.reduce(lambda made, option: option(made), reversed(_options()), with_filter)
 
 
 def _options() -> Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]]:

@@ -155,7 +155,7 @@ class Family(click.Group):
 
 def write_options(params: Sequence[click.Parameter], context: click.Context, formatter: click.HelpFormatter) -> None:
     """Write the options of a command in two sections."""
-    own = [param for param in params if param not in EVERYWHERE]
+    own = [param for param in params if isinstance(param, click.Option) and param not in EVERYWHERE]
     for title, some in (("Options", own), ("Options of every command", EVERYWHERE)):
         records = [record for param in some if (record := param.get_help_record(context)) is not None]
         if records:
