@@ -35,8 +35,8 @@ class Ground:
         self._options = ""
         """What the URL says of how its store is used, which holds for ours too."""
         if url is not None and self.scheme == "sqlite":
-            self._folder = sqlite_path(url, root).parent
-            _, question, options = canonical_url(url).partition("?")
+            file, question, options = url.partition("?")
+            self._folder = sqlite_path(file, root).parent
             self._options = question + options
 
     @property
