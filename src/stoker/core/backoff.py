@@ -7,6 +7,7 @@ A backoff is called with the number of failures so far (1 after the first) and g
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 from stoker.core.duration import SECOND, Duration, micros
@@ -55,7 +56,12 @@ def power_minutes(*, maximum: Duration = "30d") -> Backoff:
 def wait_after(failures: int, backoff: Backoff, chance: float) -> int:
     """Give the microseconds to wait after so many failures; jitter adds up to a tenth, by a chance in [0, 1).
 
-    A backoff that gives nonsense raises ConfigurationError.
+    A backoff that gives nonsense raises ConfigurationError; one that grows without end is cut at 30 days.
     """
-    base = min(micros(backoff(failures), "backoff"), LONGEST)
+    asked = backoff(failures)
+    if isinstance(asked, timedelta):
+        asked = asked.total_seconds()
+    if isinstance(asked, int | float) and asked > LONGEST / SECOND:
+        return LONGEST + int(LONGEST * 0.1 * chance)  # before `micros`, which refuses more than 100 years
+    base = min(micros(asked, "backoff"), LONGEST)
     return base + int(base * 0.1 * chance)
