@@ -1,0 +1,142 @@
+# ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
+"""How jobs get in: all or none, and each call once.
+
+Jobs that differ in their arguments only share one statement, whose arguments travel as one JSON array: 5 µs a job
+instead of 14 with `executemany`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Final
+
+from stoker.core.command import Replies, Sql
+from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.errors import EnqueueError
+from stoker.stores.sqlite.wire import encode
+
+# A call is fresh from its receipt until the counter has moved past it; so every step of a repeat finds nothing to do.
+FRESH: Final = """(SELECT call.first AS first FROM stoker_call AS call
+    JOIN stoker_counter AS counter ON call.first = counter.value + 1
+    WHERE call.call = :call AND call.conflict IS NULL)"""
+
+RECEIPT: Final = """
+INSERT INTO stoker_call (first, call, count, at)
+SELECT value + 1, :call, :count, :now FROM stoker_counter WHERE true
+ON CONFLICT (call) DO NOTHING"""
+
+ADVANCE: Final = f"""
+UPDATE stoker_counter SET value = value + :count WHERE EXISTS (SELECT 1 FROM {FRESH})"""
+
+FIRST: Final = "SELECT first + 0 AS first FROM stoker_call WHERE call = :call"
+
+COLUMNS: Final = """id, state, queue, route, name, priority, pos, run_at, size, max_attempts, crash_limit, enqueued_at,
+    keep, keep_failed, version, parent, root, origin, labels, meta, args"""
+
+INSERT: Final = f"""
+INSERT INTO stoker_job ({COLUMNS})
+SELECT first + key, CASE WHEN run_at <= :now THEN 2 ELSE 1 END, :queue, :route, :name, :priority, first + key, run_at,
+    length(args), :max_attempts, :crash_limit, :now, :keep, :keep_failed, :version, :parent, :root, :origin, :labels,
+    :meta, args
+FROM (
+    SELECT fresh.first AS first, coalesce(:at, :now + :delay) AS run_at, CAST(item.key AS INTEGER) AS key,
+        item.value AS args
+    FROM {FRESH} AS fresh CROSS JOIN json_each(:args) AS item
+)"""
+
+_shared = attrgetter(
+    "name",
+    "queue",
+    "route",
+    "priority",
+    "due",
+    "max_attempts",
+    "crash_limit",
+    "labels",
+    "meta",
+    "keep",
+    "keep_failed",
+    "version",
+    "parent",
+    "root",
+    "origin",
+)
+
+
+def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
+    """Give the steps that enqueue jobs without unique keys."""
+    whole: dict[str, str | int | None] = {"call": call, "count": len(jobs)}
+    groups = sharing(dict(enumerate(jobs)))
+    # An array is cheaper to take apart than an object, and its keys are the places too.
+    args: list[list[str] | dict[int, str]]
+    args = [[job.args for job in jobs]] if len(groups) == 1 else [by_place(*group) for group in groups]
+    inserts = [
+        Sql(INSERT, shared_params(group[0], call) | {"args": args_json(these)})
+        for (_, group), these in zip(groups, args, strict=True)
+    ]
+    return (Sql(RECEIPT, whole), *inserts, Sql(ADVANCE, whole), Sql(FIRST, whole))
+
+
+def plain_answers(count: int) -> Callable[[Replies], list[Enqueued]]:
+    """Give the reader of a plain call's reply."""
+
+    def read(replies: Replies) -> list[Enqueued]:
+        first: int = replies[-1][0][0]
+        return [Enqueued(JobId(str(id))) for id in range(first, first + count)]
+
+    return read
+
+
+def sharing(jobs: Mapping[int, NewJob]) -> list[tuple[list[int], list[NewJob]]]:
+    """Group jobs, by their places, that differ in arguments and unique key only."""
+    groups: dict[object, tuple[list[int], list[NewJob]]] = {}
+    for place, job in jobs.items():
+        header: object = _shared(job)
+        if job.unique is not None:
+            header = (header, job.unique.states, job.unique.within, job.unique.on_conflict)
+        group = groups.get(header)
+        if group is None:
+            group = groups[header] = ([], [])
+        group[0].append(place)
+        group[1].append(job)
+    return list(groups.values())
+
+
+def args_json(args: list[str] | dict[int, str]) -> str:
+    """Write arguments for `json_each`; EnqueueError for text that cannot be kept byte for byte."""
+    try:
+        text = encode(args)
+    except UnicodeEncodeError as error:
+        raise EnqueueError(f"arguments hold a lone surrogate, which is no text: {error}") from error
+    if "\\u0000" in text and any("\0" in one for one in (args.values() if isinstance(args, dict) else args)):
+        raise EnqueueError("arguments hold a bare NUL character: that is not JSON")
+    return text
+
+
+def shared_params(job: NewJob, call: CallId) -> dict[str, str | int | None]:
+    """Give the parameters that all jobs of a group share."""
+    return {
+        "call": call,
+        "queue": job.queue,
+        "route": job.route,
+        "name": job.name,
+        "priority": job.priority,
+        "at": job.due.at,
+        "delay": job.due.delay,
+        "max_attempts": job.max_attempts,
+        "crash_limit": job.crash_limit,
+        "keep": job.keep,
+        "keep_failed": job.keep_failed,
+        "version": job.version,
+        "parent": job.parent,
+        "root": job.root,
+        "origin": job.origin,
+        "labels": encode(job.labels),
+        "meta": job.meta,
+    }
+
+
+def by_place(places: list[int], group: list[NewJob]) -> dict[int, str]:
+    """Give the arguments of a group by place."""
+    return {place: job.args for place, job in zip(places, group, strict=True)}

@@ -1,0 +1,219 @@
+# ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
+"""How attempts end: every ending that its (id, token) guards, in a few statements for all of them.
+
+What is refused is listed first, while the guard still stands; every later statement repeats the guard, and the lease
+goes last. Rows are found by id (NOT INDEXED leaves the planner no other way, whatever its statistics say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from stoker.core.command import Replies, Sql
+from stoker.core.job import AttemptFailure, JobId, State, Token
+from stoker.core.settlement import Settled, Settlement
+from stoker.stores.sqlite.wire import CODES, DELETE_UNKEPT, encode, plain, read_array, row_ids
+
+REFUSED: Final = """
+SELECT CAST(json_group_array(json_array(CAST(one.value AS TEXT), claim.key, CASE
+    WHEN job.id IS NULL THEN 'gone' WHEN job.token = claim.key THEN 'repeated' ELSE 'lost' END)) AS BLOB) AS refused
+FROM json_each(:claims) AS claim CROSS JOIN json_each(claim.value) AS one
+LEFT JOIN stoker_job AS job NOT INDEXED ON job.id = one.value
+WHERE job.state IS NOT 3 OR job.token IS NOT claim.key"""
+
+DELETE: Final = """
+DELETE FROM stoker_job NOT INDEXED WHERE id IN (
+    SELECT job.id FROM json_each(:claims) AS claim CROSS JOIN json_each(claim.value) AS one
+    CROSS JOIN stoker_job AS job NOT INDEXED ON job.id = one.value
+    WHERE job.state = 3 AND job.token = claim.key
+)"""
+
+# `endings` is {token: {id: "duration result"}}: taking an array apart per job would cost as much as the update.
+COMPLETE: Final = """
+UPDATE stoker_job NOT INDEXED SET state = 5, finished_at = :now, expires_at = :now + :keep, keep = :keep,
+    result = ending.result, started_at = CASE ending.duration WHEN 0 THEN started_at ELSE :now - ending.duration END
+FROM (
+    SELECT CAST(one.key AS INTEGER) AS id, claim.key AS token, CAST(one.value AS INTEGER) AS duration,
+        CASE instr(one.value, ' ') WHEN 0 THEN NULL ELSE substr(one.value, 1 + instr(one.value, ' ')) END AS result
+    FROM json_each(:endings) AS claim CROSS JOIN json_each(claim.value) AS one LIMIT -1
+) AS ending
+WHERE stoker_job.id = ending.id AND state = 3 AND stoker_job.token = ending.token"""
+
+RECORD: Final = """
+INSERT INTO stoker_failure (job, attempt, at, type, message, trace, worker)
+SELECT job.id, json_extract(said.value, '$[2]'), :now, json_extract(said.value, '$[3]'),
+    json_extract(said.value, '$[4]'), json_extract(said.value, '$[5]'), json_extract(said.value, '$[6]')
+FROM json_each(:failures) AS said
+CROSS JOIN stoker_job AS job NOT INDEXED ON job.id = json_extract(said.value, '$[0]')
+WHERE job.state = 3 AND job.token = json_extract(said.value, '$[1]')"""
+
+_SAID: Final = ", ".join(
+    f"json_extract(value, '$[{place}]') AS {name}"
+    for place, name in enumerate(
+        ("id", "token", "wanted", "at", "delay", "keep", "result", "duration", "failed", "snoozed")
+    )
+)
+
+# A job that somebody asked to stop gets no other ending than a final one.
+END: Final = f"""
+UPDATE stoker_job NOT INDEXED SET state = ending.next, failures = failures + ending.failed,
+    snoozes = snoozes + ending.snoozed, result = ending.outcome,
+    started_at = CASE ending.duration WHEN 0 THEN started_at ELSE :now - ending.duration END,
+    pos = CASE ending.next WHEN 2 THEN (SELECT value FROM stoker_counter) + 1 + ending.place ELSE pos END,
+    run_at = CASE WHEN ending.next = 2 THEN :now WHEN ending.next >= 5 THEN run_at ELSE ending.due END,
+    finished_at = CASE WHEN ending.next >= 5 THEN :now END,
+    expires_at = CASE WHEN ending.next >= 5 THEN :now + ending.kept END,
+    keep = CASE ending.next WHEN 5 THEN ending.kept ELSE keep END,
+    keep_failed = CASE WHEN ending.next > 5 THEN ending.kept ELSE keep_failed END
+FROM (
+    SELECT said.id AS id, said.place AS place, said.failed AS failed, said.snoozed AS snoozed,
+        said.duration AS duration, said.due AS due,
+        CASE WHEN said.wanted >= 5 THEN said.wanted WHEN job.cancelling THEN 6
+            WHEN said.wanted = 2 AND said.due > :now THEN 1 ELSE said.wanted END AS next,
+        CASE WHEN said.wanted >= 5 THEN said.keep ELSE job.keep_failed END AS kept,
+        CASE WHEN said.wanted >= 5 THEN said.result END AS outcome
+    FROM (
+        SELECT *, coalesce(at, :now + delay) AS due
+        FROM (SELECT key AS place, {_SAID} FROM json_each(:endings))
+    ) AS said
+    CROSS JOIN stoker_job AS job NOT INDEXED ON job.id = said.id
+    WHERE job.state = 3 AND job.token = said.token
+    LIMIT -1
+) AS ending
+WHERE stoker_job.id = ending.id"""
+
+ADVANCE: Final = "UPDATE stoker_counter SET value = value + :count"
+
+# The last job of a lease is the likeliest to run still, and spares the look at the others.
+RELEASE: Final = """
+DELETE FROM stoker_lease
+WHERE token IN (SELECT key FROM json_each(:claims))
+    AND NOT EXISTS (
+        SELECT 1 FROM stoker_job AS job NOT INDEXED
+        WHERE job.id = json_extract(stoker_lease.ids, '$[#-1]') AND job.state = 3 AND job.token = stoker_lease.token
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM json_each(stoker_lease.ids) AS one
+        CROSS JOIN stoker_job AS job NOT INDEXED ON job.id = one.value
+        WHERE job.state = 3 AND job.token = stoker_lease.token
+    )"""
+
+
+class Endings(msgspec.Struct):
+    """The settlements of one call, sorted by the statement that carries them out."""
+
+    claims: dict[Token, list[int]]
+    """All of them."""
+    deleted: dict[Token, list[int]]
+    completed: dict[int | None, dict[Token, dict[int, str]]]
+    """By how long they are kept."""
+    others: list[Settlement]
+
+
+def sort_out(settlements: Iterable[Settlement]) -> Endings:
+    """Sort settlements; what cannot be one (an id of another store, `running`) is left out and so refused.
+
+    Of two for the same attempt the first counts.
+    """
+    found = Endings({}, {}, {}, [])
+    seen: set[tuple[JobId, Token]] = set()
+    for ending in settlements:
+        attempt = (ending.id, ending.token)
+        if attempt in seen or ending.state is State.RUNNING or not (ids := row_ids((ending.id,))):
+            continue
+        seen.add(attempt)
+        id, token = ids[0], ending.token
+        found.claims.setdefault(token, []).append(id)
+        if ending.state is not State.COMPLETED or ending.error is not None or ending.counts != "none":
+            found.others.append(ending)
+        elif ending.keep == 0:
+            found.deleted.setdefault(token, []).append(id)
+        else:
+            text = str(ending.duration) if ending.result is None else f"{ending.duration} {ending.result}"
+            found.completed.setdefault(ending.keep, {}).setdefault(token, {})[id] = text
+    return found
+
+
+def settle_steps(endings: Endings) -> tuple[Sql, ...]:
+    """Give the steps that carry out what the endings need, and no others."""
+    claims = {"claims": encode(endings.claims)}
+    steps = [Sql(REFUSED, claims)]
+    if endings.deleted:
+        steps.append(Sql(DELETE, {"claims": encode(endings.deleted)}))
+    steps += [
+        Sql(COMPLETE, {"endings": _completions(by_token), "keep": keep}) for keep, by_token in endings.completed.items()
+    ]
+    if endings.others:
+        steps += _other_steps(endings.others)
+    return (*steps, Sql(RELEASE, claims))
+
+
+def settled(settlements: Sequence[Settlement], endings: Endings) -> Callable[[Replies], dict[JobId, Settled]]:
+    """Give the reader of the answers."""
+
+    def read(replies: Replies) -> dict[JobId, Settled]:
+        refused = read_array(replies[0][0][0])
+        listed = sum(map(len, endings.claims.values()))
+        if not refused and listed == len(settlements):
+            return {ending.id: Settled.ACCEPTED for ending in settlements}
+        return _answers(settlements, refused)
+
+    return read
+
+
+def _answers(settlements: Sequence[Settlement], refused: list[Any]) -> dict[JobId, Settled]:
+    answers: dict[JobId, Settled] = {}
+    said = {(id, token): Settled(answer) for id, token, answer in refused}
+    for ending in settlements:
+        answer = said.get((ending.id, ending.token), Settled.ACCEPTED)
+        if ending.state is State.RUNNING:
+            answer = Settled.LOST
+        elif not row_ids((ending.id,)):
+            answer = Settled.GONE
+        if answers.get(ending.id) is not Settled.ACCEPTED:
+            answers[ending.id] = answer
+    return answers
+
+
+def _completions(by_token: dict[Token, dict[int, str]]) -> str:
+    try:
+        text = encode(by_token)
+    except UnicodeEncodeError:
+        text = "\\u0000"
+    if "\\u0000" not in text:
+        return text
+    # Seldom true: a text that JSON may not hold, or that SQLite's JSON would cut off.
+    return encode({token: {id: plain(said) for id, said in said_by.items()} for token, said_by in by_token.items()})
+
+
+def _other_steps(others: list[Settlement]) -> list[Sql]:
+    rows = [
+        (
+            int(ending.id),
+            ending.token,
+            CODES[ending.state],
+            ending.due.at,
+            ending.due.delay,
+            ending.keep,
+            None if ending.result is None else plain(ending.result),
+            ending.duration,
+            int(ending.counts == "failure"),
+            int(ending.counts == "snooze"),
+        )
+        for ending in others
+    ]
+    params = {"endings": encode(rows)}
+    failures = [_failure(ending, ending.error) for ending in others if ending.error is not None]
+    steps = [Sql(RECORD, {"failures": encode(failures)})] if failures else []
+    steps.append(Sql(END, params))
+    if any(ending.state is State.AVAILABLE for ending in others):
+        steps.append(Sql(ADVANCE, {"count": len(others)}))
+    return [*steps, Sql(DELETE_UNKEPT, {})]
+
+
+def _failure(ending: Settlement, error: AttemptFailure) -> tuple[int, str, int, str, str, str, str]:
+    texts = (plain(error.type), plain(error.message), plain(error.trace), plain(error.worker))
+    return (int(ending.id), ending.token, error.attempt, *texts)

@@ -1,0 +1,243 @@
+"""The store in a SQLite file: each verb a command, run by the driver."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from stoker.core.capability import Capability
+from stoker.core.clock import Clock
+from stoker.core.command import Command, Retry, Sql
+from stoker.core.filters import Filter
+from stoker.core.job import (
+    CallId,
+    Changed,
+    Claimed,
+    Ending,
+    Enqueued,
+    Extended,
+    JobId,
+    Moved,
+    NewJob,
+    Pause,
+    QueueCount,
+    Reclaimed,
+    StoredJob,
+    Token,
+    WorkerInfo,
+)
+from stoker.core.settlement import Settled, Settlement
+from stoker.drivers.sqlite import SqliteDriver
+from stoker.drivers.sqlite_join import join
+from stoker.drivers.system_clock import SystemClock
+from stoker.errors import ConfigurationError
+from stoker.stores.base import Store, check_enqueue
+from stoker.stores.sqlite import control, intake, look, schema, settling, unique, upkeep, work
+from stoker.stores.sqlite.commands import Rings, Sheds
+from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
+from stoker.stores.sqlite.urls import parse
+from stoker.stores.sqlite.waiting import Waiting
+
+T = TypeVar("T")
+
+
+class SqliteStore(Store):
+    """Jobs in the file that ``url`` names (see `urls.parse`); a relative path is relative to ``root``.
+
+    With ``auto_migrate`` the schema is made and brought up to date at first use, else SchemaOutdated tells to run
+    ``stoker migrate``. ``clock`` is the store's time. Any number of threads, event loops and processes may share it.
+    """
+
+    capabilities: ClassVar[Capability] = (
+        Capability.FIND
+        | Capability.CANCEL
+        | Capability.RETRY
+        | Capability.DELETE
+        | Capability.PAUSE
+        | Capability.PRESENCE
+        | Capability.RESULTS
+        | Capability.SCHEDULE
+        | Capability.PRIORITY
+        | Capability.UNIQUE
+        | Capability.TRANSACTIONS
+        | Capability.LEASE
+        | Capability.CANCEL_RUNNING
+        | Capability.NOTIFY
+        | Capability.FENCED
+        | Capability.SELECTIVE
+        | Capability.ATOMIC
+    )
+
+    def __init__(
+        self, url: str, *, root: Path | None = None, clock: Clock | None = None, auto_migrate: bool = True
+    ) -> None:
+        parsed = parse(url, Path.cwd() if root is None else root)
+        self.url = url
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._auto_migrate = auto_migrate
+        self._schema_seen = False
+        self._driver = SqliteDriver(
+            parsed.path,
+            url,
+            self._clock,
+            self._prepare,
+            self._committed,
+            synchronous=parsed.synchronous,
+            busy_timeout=parsed.busy_timeout,
+        )
+        self._waiting = Waiting(self._driver, self._clock)
+
+    def run(self, command: Command[T], on: object | None = None) -> T:
+        """Run a command in this thread; ``on`` is a `sqlite3.Connection` whose open transaction it joins."""
+        if on is None:
+            return self._driver.run(command)
+        now = self._clock.now()
+        return command.read(join(on, self._driver.path, self.url, command, now, self._prepare_inside))
+
+    async def arun(self, command: Command[T], on: object | None = None) -> T:
+        """Run a command without blocking the event loop, except on a caller's connection, which is bound to it."""
+        if on is None:
+            return await self._driver.arun(command)
+        return self.run(command, on)
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> bool:
+        """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""
+        return await self._waiting.wait(queues, timeout)
+
+    def close(self) -> None:
+        """Close the connections and end the threads of this process."""
+        self._driver.close()
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema up to date and name the migrations applied."""
+        return self._driver.visit(lambda connection: schema.migrate(connection, self._clock.now()), "migrate")
+
+    def pending_migrations(self) -> Sequence[str]:
+        """Name the migrations that `migrate` would apply; makes no file."""
+        if not self._driver.path.exists():
+            return list(schema.migrations())
+        return self._driver.visit(schema.pending, "migrate")
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.create_function(ARGS_FUNCTION, 2, args_are, deterministic=True)
+        if self._auto_migrate:
+            schema.migrate(connection, self._clock.now())
+        elif missing := schema.pending(connection):
+            raise schema.outdated(missing, self.url)
+        self._schema_seen = True
+
+    def _prepare_inside(self, connection: sqlite3.Connection) -> None:
+        # Inside the caller's transaction, because it may hold the lock that a migration of our own would wait for.
+        if self._schema_seen:
+            return
+        missing = schema.pending(connection)
+        if missing and not self._auto_migrate:
+            raise schema.outdated(missing, self.url)
+        if missing:
+            schema.apply(connection, missing, self._clock.now())
+
+    def _committed(self, command: Command[object]) -> None:
+        match command:
+            case Rings():
+                self._waiting.ring(command.queues)
+            case Sheds():
+                self._driver.shrink()
+            case _:
+                pass
+
+    # -- verbs; what each does is said in `Store` --------------------------------------------------------------------
+
+    def enqueue(self, jobs: Sequence[NewJob], call: CallId) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        queues = frozenset(job.queue for job in jobs)
+        if not jobs:
+            return Command("enqueue", (), lambda _: [], joins=True, writes=False)
+        if all(job.unique is None for job in jobs):
+            steps, read = intake.plain_steps(jobs, call), intake.plain_answers(len(jobs))
+        else:
+            sorted_jobs = unique.sort_out(jobs)
+            steps = unique.unique_steps(jobs, sorted_jobs, call)
+            read = unique.unique_answers(jobs, sorted_jobs)
+        return Rings("enqueue", steps, read, Retry.KEYED, joins=True, queues=queues)
+
+    def claim(
+        self,
+        demand: Mapping[str, int],
+        names: Sequence[str],
+        routes: Sequence[str],
+        token: Token,
+        worker: str,
+        lease: int,
+    ) -> Command[Claimed]:
+        steps = work.claim_steps(demand, names, routes, token, worker, lease)
+        return Command("claim", steps, work.claimed, Retry.KEYED, writes=len(steps) > 1)
+
+    def extend(
+        self, tokens: Sequence[Token], lease: int, *, stopping: bool = False, started: Sequence[JobId] = ()
+    ) -> Command[Extended]:
+        steps = work.extend_steps(tokens, lease, stopping=stopping, started=started)
+        return Command("extend", steps, work.extended(tokens))
+
+    def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
+        endings = settling.sort_out(settlements)
+        steps, read = settling.settle_steps(endings), settling.settled(settlements, endings)
+        if all(ending.state.final for ending in endings.others):
+            return Command("settle", steps, read, Retry.KEYED)
+        return Rings("settle", steps, read, Retry.KEYED)
+
+    def promote(self, limit: int) -> Command[Moved]:
+        return Rings("promote", upkeep.promote_steps(limit), upkeep.promoted)
+
+    def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
+        return Rings("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed)
+
+    def prune(self, limit: int) -> Command[Changed]:
+        return Sheds("prune", upkeep.prune_steps(limit), partial(upkeep.pruned, limit))
+
+    def any(self, queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Command[bool]:
+        return Command("any", (look.any_step(queues, names, routes),), look.is_any, writes=False)
+
+    def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
+        return Command("count", (look.count_step(queues),), look.counts, writes=False)
+
+    def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
+        return Command("lead", upkeep.lead_steps(role, holder, ttl), upkeep.leads)
+
+    def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
+        return Command("find", (look.find_step(only, limit, before),), look.found, writes=False)
+
+    def result(self, id: JobId) -> Command[Ending | None]:
+        return Command("result", (look.result_step(id),), look.ending, writes=False)
+
+    def cancel(self, only: Filter, limit: int) -> Command[Changed]:
+        return Command("cancel", control.cancel_steps(only, limit), partial(control.changed, limit))
+
+    def retry(self, only: Filter, limit: int) -> Command[Changed]:
+        return Rings("retry", control.retry_steps(only, limit), partial(control.changed, limit))
+
+    def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
+        return Rings("promote_now", control.promote_now_steps(only, limit), partial(control.changed, limit))
+
+    def requeue(self, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        steps = control.requeue_steps(only, limit, force=force)
+        return Rings("requeue", steps, partial(control.changed, limit))
+
+    def delete(self, only: Filter, limit: int) -> Command[Changed]:
+        return Command("delete", control.delete_steps(only, limit), partial(control.changed, limit))
+
+    def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
+        if kind not in ("queue", "name"):
+            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        return Rings("pause", control.pause_steps(kind, values, paused=paused), control.pause_changed)
+
+    def paused(self) -> Command[list[Pause]]:
+        return Command("paused", (Sql(control.PAUSED, {}),), control.pauses, writes=False)
+
+    def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
+        return Command("beat", (look.beat_step(worker, ttl),), lambda _: None)
+
+    def workers(self) -> Command[list[WorkerInfo]]:
+        return Command("workers", (Sql(look.WORKERS, {}),), look.workers, writes=False)
