@@ -11,7 +11,6 @@ import msgspec
 
 from stoker import Draft, Stoker
 from stoker.bench.plan import DEFAULT_KEEP, USUAL_CONCURRENCY
-from stoker.core.duration import Duration
 from stoker.core.job import QueueCount
 
 QUEUE: Final = "bench"
@@ -27,7 +26,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A folder without settings: a user's own must not be measured."""
     handler: Handler = "async"
     payload: int = 0
-    keep: Duration = 0
+    keep: str | int = 0
     concurrency: int = USUAL_CONCURRENCY
 
 
@@ -108,5 +107,5 @@ class BenchApp:
         return lambda number: job.draft(number, now())
 
     @property
-    def _keep(self) -> Duration | None:
+    def _keep(self) -> str | int | None:
         return None if self.task.keep == DEFAULT_KEEP else self.task.keep

@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from stoker.core.duration import Duration, keep_micros
+from stoker.core.duration import keep_micros
 from stoker.errors import ConfigurationError
 
 Measure: TypeAlias = Literal["enqueue", "enqueue_many", "drain", "latency", "idle", "memory"]
@@ -27,8 +27,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[int, ...] = (1, 2, 4)
     payload: int = 0
     """Bytes of text that each job carries beside its integer."""
-    keep: Duration = 0
-    """How long finished jobs are kept: a duration, ``"forever"``, ``"default"`` (the settings'), or 0."""
+    keep: str | int = 0
+    """How long finished jobs are kept: a duration, a number of seconds, ``"forever"``, ``"default"`` (the settings'), or 0."""
     only: tuple[Measure, ...] = MEASURES
 
     def __post_init__(self) -> None:
