@@ -31,7 +31,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.DELETE: "delete jobs",
     Capability.PAUSE: "pause queues and names",
     Capability.PRESENCE: "workers are known, with what they serve",
-    Capability.NOTIFY: "workers in other processes are woken, without polling",
+    Capability.NOTIFY: "an enqueue wakes waiting workers, in whatever process",
     Capability.EDIT: "change waiting jobs (in no store yet)",
     Capability.RESTORE: "import jobs with their states (in no store yet)",
     Capability.NOTE: "progress and checkpoints (in no store yet)",
