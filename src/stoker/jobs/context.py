@@ -13,9 +13,13 @@ from stoker.core.job import Claim, JobId, Token
 from stoker.errors import StokerError
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # the checkers' own; nothing to install
+
     from stoker.jobs.freeform import JSON
 
-S_co = TypeVar("S_co", covariant=True)
+    S_co = TypeVarWithDefault("S_co", covariant=True, default=object)
+else:
+    S_co = TypeVar("S_co", covariant=True)
 _LOGGER = logging.getLogger("stoker.job")
 _ABSENT = object()
 
@@ -35,7 +39,8 @@ class Flag:
 class Context(Generic[S_co]):
     """The attempt that a handler is in; asked for by annotating the first parameter with it.
 
-    ``Context[State]`` names the type of the application's state, which the lifespan made.
+    ``Context[State]`` names the type of the application's state, which the lifespan made; a bare ``Context`` leaves
+    it open.
     """
 
     __slots__ = ("_cancelled", "_claim", "_deadline", "_log", "_meta", "_state", "_stopping")

@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from stoker.errors import DefinitionError, UnknownJob
 from stoker.jobs.backend import Backend
@@ -16,7 +16,12 @@ from stoker.jobs.definition import AsyncJob, JobDefinition, RemoteJob, SyncJob
 from stoker.jobs.options import JobOptions, JobRules
 from stoker.jobs.signature import check_shape, is_async
 
-S = TypeVar("S")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault  # the checkers' own; nothing to install
+
+    S = TypeVarWithDefault("S", default=None)
+else:
+    S = TypeVar("S")
 Definition: TypeAlias = JobDefinition[..., Any]
 
 

@@ -51,6 +51,11 @@ def stateless(ctx: Context[Any], user_id: int) -> None: ...
 
 
 @app.job
+def bare(ctx: Context, user_id: int) -> None:
+    assert_type(ctx.state, object)
+
+
+@app.job
 def plain(user_id: int) -> None: ...
 
 
@@ -61,11 +66,13 @@ fetch.enqueue(user_id=42)
 crawl.enqueue(2, limit=1)
 alone.enqueue()
 stateless.enqueue(42)
+bare.enqueue(42)
 
 fetch.enqueue("42")  # error: mypy arg-type; pyright reportArgumentType
 fetch.enqueue()  # error: mypy call-arg; pyright reportCallIssue
 fetch.enqueue(None, 42)  # error: mypy call-arg, arg-type; pyright reportCallIssue
 crawl.enqueue(depth=2)  # error: mypy call-arg; pyright reportCallIssue
+bare.enqueue("42")  # error: mypy arg-type; pyright reportArgumentType
 alone.enqueue(1)  # error: mypy call-arg; pyright reportCallIssue
 # mypy gives up where the state is Any: more than one overload fits.
 stateless.enqueue("42")  # error: pyright reportArgumentType

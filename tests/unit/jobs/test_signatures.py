@@ -169,7 +169,7 @@ def with_context(ctx: Context[None], user_id: int) -> object:
     return ctx.name, user_id
 
 
-def with_bare_context(ctx: Context, /) -> object:  # type: ignore[type-arg]
+def with_bare_context(ctx: Context, /) -> object:
     return ctx
 
 
