@@ -83,7 +83,9 @@ def test_workers_that_are_killed_again_and_again_lose_no_job_and_settle_none_twi
         workers[turn % 4] = scene.worker()
     until(lambda: scene.unfinished() == 0, 90, "all jobs ended")
     assert {int(line) for line in scene.lines()} == set(range(total))
-    assert set(Counter(scene.lines(".settled")).values()) == {1}
+    # A worker killed between its store's answer and its own note has settled without writing so: never more than one.
+    ended = Counter(line for line in scene.lines(".settled") if line.endswith(" completed"))
+    assert set(ended.values()) == {1}
     jobs = scene.operations.find(Filter(names=("note",)), total + 1)
     assert {job.state for job in jobs} == {State.COMPLETED}
     crashed = [job for job in jobs if job.crashes]
@@ -154,7 +156,7 @@ def test_a_second_signal_ends_the_worker_at_once_and_the_job_goes_back_after_its
 def _stopping(scene: Scene) -> bool:
     """Tell whether the store knows that the worker's lease is one of a worker that stops."""
     with sqlite3.connect(scene.database) as connection:
-        return bool(connection.execute("SELECT max(stopping) FROM lease").fetchone()[0])
+        return bool(connection.execute("SELECT max(stopping) FROM stoker_lease").fetchone()[0])
 
 
 def test_a_worker_frozen_beyond_its_lease_reports_nothing_but_the_lost_claim(scene: Scene) -> None:
@@ -187,12 +189,12 @@ def test_corrupt_rows_are_discarded_and_the_queue_goes_on(scene: Scene) -> None:
             ("args = '{\"n\":'", "args = CAST(x'ff00fe' AS TEXT)", "failures = 'many'", "max_attempts = 1e300"),
             strict=True,
         ):
-            connection.execute(f"UPDATE job SET {change} WHERE id = ?", (int(id),))
+            connection.execute(f"UPDATE stoker_job SET {change} WHERE id = ?", (int(id),))
     connection.close()
     worker = scene.worker("--until-empty")
     assert worker.wait(30) == 0, scene.processes.output()
     with sqlite3.connect(scene.database) as connection:
-        kept = connection.execute("SELECT count(*) FROM job").fetchone()[0]
+        kept = connection.execute("SELECT count(*) FROM stoker_job").fetchone()[0]
     connection.close()
     assert kept == 6
     assert {scene.job(id).state for id in ids[4:]} == {State.COMPLETED}
@@ -208,9 +210,6 @@ def test_a_locked_database_makes_the_worker_wait_and_go_on(tmp_path: Path) -> No
         until(lambda: scene.lines() == ["1"])
         blocker = sqlite3.connect(scene.database, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
-        blocker.execute(
-            "INSERT INTO job SELECT * FROM (SELECT * FROM job LIMIT 0)"
-        )
         time.sleep(1.5)  # longer than the busy timeout, while the worker asks in vain
         blocker.execute("COMMIT")
         blocker.close()

@@ -8,12 +8,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from tests.rigs.worker import Rig
 
 from stoker import Cancel, Context, Discard, Middleware, Retry, Snooze, State, fixed
 from stoker.core.job import NewJob, new_call
 from stoker.errors import JobFailed, ResultError, ResultUnavailable
 from stoker.telemetry.events import AttemptEnded, JobOverdue, JobSlow, ResultDropped
+from tests.rigs.worker import Rig
 
 
 async def test_an_async_job_completes_with_its_result(rig: Rig) -> None:

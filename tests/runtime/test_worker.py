@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.rigs.worker import Rig
 
 from stoker import Context, State, fixed
 from stoker.core.filters import Filter
@@ -24,6 +23,7 @@ from stoker.telemetry.events import (
     WorkerStarted,
     WorkerStopped,
 )
+from tests.rigs.worker import Rig
 
 
 def gate(rig: Rig, **options: Any) -> tuple[Any, asyncio.Event, list[int]]:
