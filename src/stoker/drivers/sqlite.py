@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from stoker.core.clock import Clock
-from stoker.core.command import Command, Replies
+from stoker.core.command import Command, Replies, Retry
 from stoker.drivers.sqlite_errors import is_busy, is_lasting, unavailable
 from stoker.drivers.sqlite_fork import abandon, follow_forks
 from stoker.drivers.sqlite_unit import UnitFailed, exchange
@@ -38,6 +38,9 @@ LONGEST_LOOK: Final = 0.0012
 CACHE_KIB: Final = 32_768
 CHECKPOINT_PAGES: Final = 4_000
 WAL_LIMIT: Final = 64 * 1024 * 1024
+
+
+_NOTHING: Final = Command("open", (), lambda _: None)
 
 
 class Lane:
@@ -120,6 +123,15 @@ class SqliteDriver:
         with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
             return self._wait_for_lock(lambda: task(connection), verb)
 
+    async def listen(self) -> bool:
+        """Make `changed` able to see; tell whether it was not before, and so may have missed something."""
+        lane = self._writing
+        if lane.connection is not None:
+            return False
+        with suppress(StoreError):
+            await asyncio.get_running_loop().run_in_executor(lane.thread(), self._replies, _NOTHING)
+        return True
+
     def changed(self) -> bool:
         """Tell, in a few microseconds and without waiting, whether another connection committed since the last call.
 
@@ -189,10 +201,22 @@ class SqliteDriver:
         with lane.lock:
             try:
                 return self._wait_for_lock(lambda: self._attempt(lane, command), command.name)
+            except UnitFailed as failed:
+                lane.drop()
+                return self._once_more(lane, command, failed.error)
             except StoreError as error:
                 if is_lasting(error):
                     lane.drop()
                 raise
+
+    def _once_more(self, lane: Lane, command: Command[T], error: sqlite3.Error) -> Replies:
+        """Send again what may or may not have happened, if the store would recognise it."""
+        try:
+            if command.retry is not Retry.NEVER:
+                return self._wait_for_lock(lambda: self._attempt(lane, command), command.name)
+        except (UnitFailed, StoreError):
+            lane.drop()
+        raise unavailable(error, self._url, command.name, uncertain=True) from error
 
     def _wait_for_lock(self, attempt: Callable[[], T], verb: str) -> T:
         """Repeat an attempt until no other process is in its way, or the busy timeout is over."""
@@ -214,10 +238,7 @@ class SqliteDriver:
         breather = lane.committed + BREATHER - time.monotonic()
         if breather > 0:
             time.sleep(breather)
-        try:
-            replies = exchange(connection, command, self._clock.now())
-        except UnitFailed as failed:
-            raise unavailable(failed.error, self._url, command.name, uncertain=True) from failed.error
+        replies = exchange(connection, command, self._clock.now())
         lane.committed = time.monotonic()
         return replies
 

@@ -27,8 +27,8 @@ def exchange(connection: sqlite3.Connection, command: Command[T], now: int) -> R
     have to be thrown away. Raises sqlite3.Error with nothing done, UnitFailed when that is not known.
     """
     cursor = sqlite3.Cursor(connection)
-    if len(command.steps) == 1:
-        return [_rows(cursor, command, command.steps[0], now)]
+    if len(command.steps) < 2:
+        return [_rows(cursor, command, step, now) for step in command.steps]
     cursor.execute("BEGIN IMMEDIATE" if command.writes else "BEGIN")
     try:
         replies = [_rows(cursor, command, step, now) for step in command.steps]

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
 """What operators and code ask of many jobs at once: cancel, retry, promote, requeue, delete, pause."""
 
 from __future__ import annotations
@@ -37,10 +38,21 @@ CANCEL: Final = """cancelling = (state = 3), finished_at = CASE state WHEN 3 THE
     expires_at = CASE state WHEN 3 THEN expires_at ELSE :now + keep_failed END,
     state = CASE state WHEN 3 THEN 3 ELSE 6 END"""
 
-MAY_RETRY: Final = """job.state IN (1, 4, 6, 7) AND NOT (
-    job.slot IS NOT NULL AND (job.slot_states >> 2) & 1 AND EXISTS (
-        SELECT 1 FROM stoker_slot AS slot
-        WHERE slot.key = job.slot AND slot.holder <> job.id AND (slot.held OR slot.until > :now)))"""
+_USES_KEY: Final = "(job.slot IS NOT NULL AND (job.slot_states >> 2) & 1)"
+MAY_RETRY: Final = f"""job.state IN (1, 4, 6, 7) AND NOT ({_USES_KEY} AND EXISTS (
+    SELECT 1 FROM stoker_slot AS slot
+    WHERE slot.key = job.slot AND slot.holder <> job.id AND (slot.held OR slot.until > :now)))"""
+# Keys are taken before their jobs move, the oldest job first: of two dead jobs of one key the other stays where it is.
+TAKE_KEYS: Final = f"""
+INSERT INTO stoker_slot (key, holder, held)
+SELECT slot, id, 1 FROM (
+    SELECT job.slot AS slot, job.id AS id, {_USES_KEY} AS used FROM stoker_job AS job
+    WHERE {{may}} ORDER BY job.id LIMIT :limit
+) WHERE used ORDER BY id
+ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, held = 1, until = NULL
+WHERE NOT stoker_slot.held AND stoker_slot.until <= :now"""
+HAS_KEY: Final = f"""(NOT {_USES_KEY} OR EXISTS (
+    SELECT 1 FROM stoker_slot AS slot WHERE slot.key = job.slot AND slot.holder = job.id))"""
 RETRY: Final = f"""state = 2, max_attempts = max(max_attempts, failures + 1), crashes = 0, result = NULL,
     finished_at = NULL, expires_at = NULL, {_TO_AVAILABLE}"""
 
@@ -79,7 +91,10 @@ def cancel_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
 
 def retry_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
     """Give ended and waiting jobs another attempt, now."""
-    return (*_change(only, limit, MAY_RETRY, RETRY), Sql(ADVANCE_IF_CHANGED, {"limit": limit}))
+    asking, changing = _change(only, limit, MAY_RETRY, RETRY), _change(only, limit, f"{MAY_RETRY} AND {HAS_KEY}", RETRY)
+    condition, params = where(only)
+    taking = Sql(TAKE_KEYS.format(may=f"{condition} AND {MAY_RETRY}"), {**params, "limit": limit})
+    return (asking[0], taking, *changing, Sql(ADVANCE_IF_CHANGED, {"limit": limit}))
 
 
 def promote_now_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
@@ -102,6 +117,12 @@ def changed(limit: int, replies: Replies) -> Changed:
     """Read the answer of any of these."""
     ids = read_array(replies[0][0][0])
     return Changed(min(len(ids), limit), len(ids) > limit, tuple(map(JobId, ids[:limit])))
+
+
+def retried(limit: int, replies: Replies) -> Changed:
+    """Read the answer of a retry: who asked for one, and who got it."""
+    ids = tuple(map(JobId, read_array(replies[2][0][0])[:limit]))
+    return Changed(len(ids), len(read_array(replies[0][0][0])) > limit, ids)
 
 
 def pause_steps(kind: str, values: Sequence[str], *, paused: bool) -> tuple[Sql, ...]:

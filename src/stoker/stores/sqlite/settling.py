@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from stoker.core.command import Replies, Sql
+from stoker.core.command import Replies, Sql, Value
 from stoker.core.job import AttemptFailure, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
-from stoker.stores.sqlite.wire import CODES, DELETE_UNKEPT, encode, plain, read_array, row_ids
+from stoker.stores.sqlite.wire import CODES, DELETE_UNKEPT, encode, json_text, read_array, row_ids, text
 
 REFUSED: Final = """
 SELECT CAST(json_group_array(json_array(CAST(one.value AS TEXT), claim.key, CASE
@@ -49,6 +49,12 @@ SELECT job.id, json_extract(said.value, '$[2]'), :now, json_extract(said.value, 
 FROM json_each(:failures) AS said
 CROSS JOIN stoker_job AS job NOT INDEXED ON job.id = json_extract(said.value, '$[0]')
 WHERE job.state = 3 AND job.token = json_extract(said.value, '$[1]')"""
+
+# A failure whose text holds a NUL travels by itself: SQLite's JSON would cut it off there.
+RECORD_ONE: Final = """
+INSERT INTO stoker_failure (job, attempt, at, type, message, trace, worker)
+SELECT job.id, :attempt, :now, :type, :message, :trace, :worker
+FROM stoker_job AS job NOT INDEXED WHERE job.id = :id AND job.state = 3 AND job.token = :token"""
 
 _SAID: Final = ", ".join(
     f"json_extract(value, '$[{place}]') AS {name}"
@@ -186,7 +192,7 @@ def _completions(by_token: dict[Token, dict[int, str]]) -> str:
     if "\\u0000" not in text:
         return text
     # Seldom true: a text that JSON may not hold, or that SQLite's JSON would cut off.
-    return encode({token: {id: plain(said) for id, said in said_by.items()} for token, said_by in by_token.items()})
+    return encode({token: {id: json_text(said) for id, said in said_by.items()} for token, said_by in by_token.items()})
 
 
 def _other_steps(others: list[Settlement]) -> list[Sql]:
@@ -198,22 +204,39 @@ def _other_steps(others: list[Settlement]) -> list[Sql]:
             ending.due.at,
             ending.due.delay,
             ending.keep,
-            None if ending.result is None else plain(ending.result),
+            None if ending.result is None else json_text(ending.result),
             ending.duration,
             int(ending.counts == "failure"),
             int(ending.counts == "snooze"),
         )
         for ending in others
     ]
-    params = {"endings": encode(rows)}
-    failures = [_failure(ending, ending.error) for ending in others if ending.error is not None]
-    steps = [Sql(RECORD, {"failures": encode(failures)})] if failures else []
-    steps.append(Sql(END, params))
+    steps = [*_failure_steps(others), Sql(END, {"endings": encode(rows)})]
     if any(ending.state is State.AVAILABLE for ending in others):
         steps.append(Sql(ADVANCE, {"count": len(others)}))
     return [*steps, Sql(DELETE_UNKEPT, {})]
 
 
-def _failure(ending: Settlement, error: AttemptFailure) -> tuple[int, str, int, str, str, str, str]:
-    texts = (plain(error.type), plain(error.message), plain(error.trace), plain(error.worker))
-    return (int(ending.id), ending.token, error.attempt, *texts)
+def _failure_steps(others: list[Settlement]) -> list[Sql]:
+    failures = [(ending, ending.error) for ending in others if ending.error is not None]
+    awkward = [_failure(ending, error) for ending, error in failures if _holds_nul(error)]
+    usual = [tuple(_failure(ending, error).values()) for ending, error in failures if not _holds_nul(error)]
+    steps = [Sql(RECORD, {"failures": encode(usual)})] if usual else []
+    return [*steps, Sql(RECORD_ONE, awkward, many=True)] if awkward else steps
+
+
+def _holds_nul(error: AttemptFailure) -> bool:
+    return any("\0" in part for part in (error.type, error.message, error.trace, error.worker))
+
+
+def _failure(ending: Settlement, error: AttemptFailure) -> dict[str, Value]:
+    """Give what `RECORD` takes by place and `RECORD_ONE` by name."""
+    return {
+        "id": int(ending.id),
+        "token": ending.token,
+        "attempt": error.attempt,
+        "type": text(error.type),
+        "message": text(error.message),
+        "trace": text(error.trace),
+        "worker": text(error.worker),
+    }

@@ -216,7 +216,7 @@ class SqliteStore(Store):
         return Command("cancel", control.cancel_steps(only, limit), partial(control.changed, limit))
 
     def retry(self, only: Filter, limit: int) -> Command[Changed]:
-        return Rings("retry", control.retry_steps(only, limit), partial(control.changed, limit))
+        return Rings("retry", control.retry_steps(only, limit), partial(control.retried, limit))
 
     def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
         return Rings("promote_now", control.promote_now_steps(only, limit), partial(control.changed, limit))

@@ -48,6 +48,8 @@ class Waiting:
         """Wait until the bell rings for one of the queues or another process commits, at most ``timeout`` seconds."""
         self._check_process()
         self._queues |= frozenset(queues)
+        if await self._driver.listen():
+            return True
         ticker = _Ticker(self._look)
         try:
             return await self._bell.wait(queues, timeout, self._clock)

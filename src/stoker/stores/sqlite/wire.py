@@ -127,9 +127,14 @@ def row_ids(ids: Iterable[JobId]) -> list[int]:
     return [int(id) for id in ids if id.isdecimal() and id.isascii() and len(id) <= _LARGEST_ID]
 
 
-def plain(text: str) -> str:
-    """Give a text that SQLite's JSON carries unchanged: lone surrogates and NUL become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\u0000")
+def text(value: str) -> str:
+    """Give a text that UTF-8 can hold: lone surrogates become escapes."""
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def json_text(value: str) -> str:
+    """Give a JSON text that SQLite's JSON carries unchanged, whatever was in it: NUL becomes an escape too."""
+    return text(value).replace("\0", "\\u0000")
 
 
 def read_claims(reply: bytes) -> list[Claim]:
