@@ -168,7 +168,8 @@ class Fetcher:
         for pool in self._pools:
             prefetch = self._prefetch[pool.name]
             prefetch.update(pool.performed, now)
-            room = pool.concurrency + prefetch.room - pool.busy
+            # No more than a settler's batch: ten endings beyond it would cost a commit of their own.
+            room = min(MOST_PREFETCH, pool.concurrency + prefetch.room - pool.busy)
             # A call for a handful while hundreds wait costs as much as one for all of them.
             if room <= 0 or room < prefetch.room // 2:
                 continue

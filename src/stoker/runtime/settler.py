@@ -21,13 +21,24 @@ ACCEPTED, REPEATED, GONE = Settled.ACCEPTED, Settled.REPEATED, Settled.GONE
 
 
 class Settler:
-    """Sends settlements; ``released`` is told the token of each claim that is over, however it ended."""
+    """Sends settlements; ``released`` is told the token of each claim that is over, however it ended.
 
-    def __init__(self, store: Store, events: Events, clock: Clock, released: Callable[[Token], None]) -> None:
+    ``relieved`` is called after each batch: a fetcher that paused because too much was unsettled may go on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        released: Callable[[Token], None],
+        relieved: Callable[[], None],
+    ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._released = released
+        self._relieved = relieved
         self._pending: list[tuple[Claim, Settlement]] = []
         self._sending = 0
         self._wanted = asyncio.Event()
@@ -57,6 +68,7 @@ class Settler:
                 self._sending = len(batch)
                 await self._send(batch)
                 self._sending = 0
+                self._relieved()
             self._drained.set()
 
     async def flush(self) -> None:

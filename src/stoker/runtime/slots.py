@@ -168,6 +168,8 @@ class Pool:
                     break
                 now = self._clock.monotonic()
                 if now - turn > TURN:
+                    # The next claim must be under way before the last one has been worked off.
+                    self._freed()
                     await asyncio.sleep(0)
                     turn = self._clock.monotonic()
         finally:

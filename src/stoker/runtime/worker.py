@@ -124,7 +124,7 @@ class Worker:
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
         )
-        self._settler = Settler(store, events, clock, self._leases.release)
+        self._settler = Settler(store, events, clock, self._leases.release, self._freed)
         self._gate = SuspectGate()
         self._pools = [
             Pool(pool.name, pool.queues, pool.concurrency, clock, self._gate, self._perform, self._freed)
