@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import logging.handlers
 import os
 import socket
 import time
@@ -93,10 +94,15 @@ async def sign_up(port: int, crowd: Sequence[Person]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.signup", description=__doc__)
-    parser.add_argument("--verbose", action="store_true", help="show the worker's log: a line for each retry")
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="show the worker's log at the end, a line for each retry; without, only if something differs",
+    )
     parser.add_argument("--lose-one", action="store_true", help="let the mail sink lose a mail, to see it found out")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.CRITICAL, format="%(message)s")
+    log = logging.handlers.MemoryHandler(10_000, logging.CRITICAL, logging.StreamHandler(), flushOnClose=False)
+    logging.getLogger("stoker").addHandler(log)
 
     crowd, console, began = people(), Console(), time.monotonic()
     mailbox = Mailbox(crowd, lose={crowd[0].email} if options.lose_one else ())
@@ -108,12 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             jobs = store.find(Filter(), limit=10 * len(crowd))
             states = sum((Counter(queue.states) for queue in store.status().queues), Counter[str]())
     console.print(table(jobs, doubles, time.monotonic() - began))
-    return verdict(console, differences(crowd, [address for address, _ in mailbox.delivered], states))
-
-
-def verdict(console: Console, found: Sequence[str]) -> int:
+    found = differences(crowd, [address for address, _ in mailbox.delivered], states)
+    if found or options.verbose:
+        log.flush()
     for difference in found:
-        console.print(f"[red]differs:[/] {difference}")
+        console.print(f"[red]differs:[/] {difference}", soft_wrap=True)
     if not found:
         console.print("The mailbox and the store agree: one mail for each address, none for the unknown one.")
     return 1 if found else 0
