@@ -120,6 +120,14 @@ class UniqueContract(ContractTests):
 
         assert not put(store, keyed()).duplicate
 
+    @needs(Capability.UNIQUE)
+    def test_a_key_that_counts_while_running_only_lets_all_of_a_call_in(self, store: Store) -> None:
+        new = keyed(states=("running",))
+        answers = store.run(store.enqueue([new, new], new_call()))
+
+        assert [answer.duplicate for answer in answers] == [False, False]
+        assert len({answer.id for answer in answers}) == 2
+
     # -- within a time -------------------------------------------------------------------------------------------------
 
     @needs(Capability.UNIQUE)

@@ -162,6 +162,17 @@ class ReturnContract(ContractTests):
         assert put(store, keyed()) == Enqueued(newer.id, True)
 
     @needs(Capability.UNIQUE)
+    def test_a_job_that_waits_again_takes_its_key_from_a_window_that_has_closed(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        older = claim_one(store, unique=UniqueKey("key"))
+        settle(store, claim_one(store, unique=UniqueKey("key", within=MINUTE)), State.COMPLETED, keep=0)
+        clock.advance("2m")
+        settle(store, older, State.RETRYABLE, due=Due(HOUR))
+
+        assert put(store, keyed()) == Enqueued(older.id, True)
+
+    @needs(Capability.UNIQUE)
     def test_several_of_one_key_that_come_back_in_one_call_are_all_accepted(self, store: Store) -> None:
         first = claim_one(store, unique=UniqueKey("key"))
         second = claim_one(store, unique=UniqueKey("key"))

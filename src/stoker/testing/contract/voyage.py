@@ -78,6 +78,7 @@ class Voyage:
         self._claims: list[tuple[int, Token]] = []
         self._priorities = self._random.sample(range(-100, 101), 201)
         self._tokens = 0
+        self._jobs: dict[int, NewJob] = {}
         self._orders: list[tuple[int, Callable[[], None]]] = [
             (12, self._enqueue),
             (12, self._claim),
@@ -121,8 +122,15 @@ class Voyage:
         self._both(
             f"enqueue {jobs}",
             lambda ship: ship.store.enqueue(jobs, call),
-            lambda ship, answers: [(ship.number(answer.id), answer.duplicate) for answer in answers],
+            lambda ship, answers: [
+                self._put(ship.number(answer.id), job, answer.duplicate)
+                for job, answer in zip(jobs, answers, strict=True)
+            ],
         )
+
+    def _put(self, number: int, job: NewJob, duplicate: bool) -> Answer:
+        self._jobs.setdefault(number, job)
+        return number, duplicate
 
     def _new_job(self) -> NewJob:
         draw = self._random
@@ -175,7 +183,7 @@ class Voyage:
             return
         draw = self._random
         chosen = draw.sample(self._claims, min(len(self._claims), draw.randint(1, 3)))
-        endings = [(number, self._ending(token)) for number, token in dict(chosen).items()]
+        endings = [(number, self._ending(self._jobs[number], token)) for number, token in dict(chosen).items()]
         self._both(
             f"settle {endings}",
             lambda ship: ship.store.settle(
@@ -184,7 +192,7 @@ class Voyage:
             lambda ship, answers: sorted((ship.number(id), answer) for id, answer in answers.items()),
         )
 
-    def _ending(self, token: Token) -> Settlement:
+    def _ending(self, job: NewJob, token: Token) -> Settlement:
         draw = self._random
         state = draw.choice([state for state in State if state is not State.RUNNING])
         counts: Literal["failure", "snooze", "none"] = draw.choice(("failure", "snooze", "none"))
@@ -192,7 +200,7 @@ class Voyage:
             JobId(""),
             token,
             state,
-            keep=draw.choice(KEEPS),
+            keep=job.keep if state is State.COMPLETED else job.keep_failed,
             result=draw.choice((None, "[1]")) if state is State.COMPLETED else None,
             due=Due(draw.choice((0, 0, draw.randint(1, HOUR)))),
             counts=counts,
