@@ -198,7 +198,7 @@ def test_an_application_that_is_not_there_exits_2(tmp_path: Path, command: tuple
     assert run.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [("worker",), ("jobs", "list"), ("status",), ("enqueue", "fail"), ("migrate",)])
+@pytest.mark.parametrize("command", [("worker",), ("jobs", "list"), ("status",), ("enqueue", "fail")])
 def test_a_store_that_cannot_be_reached_exits_3(folder: Path, command: tuple[str, ...]) -> None:
     (folder / "jobs.sqlite3").mkdir()
 

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 from stoker.app.backend import StoreBackend, chunks
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
-from stoker.core.duration import keep_micros, micros
+from stoker.core.duration import Keep, keep_micros, micros
 from stoker.core.job import JobId
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
+from stoker.jobs.checks import FOREVER
 from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
-from stoker.jobs.options import Defaults, EnqueueOptions
+from stoker.jobs.options import Defaults, EnqueueOptions, Retention
 from stoker.jobs.registry import JobRegistry
 from stoker.telemetry.events import Events
 from stoker.telemetry.logs import LogLines
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from stoker.app.operations import Operations
     from stoker.app.plans import Choice
     from stoker.runtime.worker import Worker
-    from stoker.settings import Settings
+    from stoker.settings import PoolSettings, Settings
     from stoker.stores.base import Store
 
 R = TypeVar("R")
@@ -342,7 +343,17 @@ def defaults_of(settings: Settings) -> Defaults:
         keep=keep_micros(jobs.keep),
         keep_failed=keep_micros(jobs.keep_failed),
         max_args=jobs.max_args,
+        retention={name: _retention(queue) for name, queue in settings.queue.queues.items()},
     )
+
+
+def _retention(queue: PoolSettings) -> Retention:
+    def kept(written: Keep | None) -> int | None:
+        if written is None:
+            return None
+        return FOREVER if written == "forever" else micros(written)
+
+    return Retention(kept(queue.keep), kept(queue.keep_failed))
 
 
 def _given(

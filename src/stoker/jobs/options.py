@@ -87,6 +87,14 @@ class EnqueueOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long a queue's finished jobs are kept, in microseconds or FOREVER; None inherits."""
+
+    keep: int | None = None
+    keep_failed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """What the settings say where a job says nothing. Durations in microseconds."""
 
@@ -102,6 +110,8 @@ class Defaults:
     keep_failed: int | None = 14 * _DAY
     max_args: int = 1_048_576
     """Bytes of encoded arguments."""
+    retention: Mapping[str, Retention] = field(default_factory=dict)
+    """What single queues say of keeping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +214,13 @@ class Merged:
 def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
     """Let the enqueue's terms win over the definition's rules, and those over the settings."""
     unique = _first(terms.unique, rules.unique, False)
-    keep = _first(terms.keep, rules.keep, defaults.keep)
-    keep_failed = _first(terms.keep_failed, rules.keep_failed, defaults.keep_failed)
+    queue = _first(terms.queue, rules.queue, defaults.queue)
+    retention = defaults.retention.get(queue, _INHERITED)
+    keep = _first(terms.keep, rules.keep, retention.keep, defaults.keep)
+    keep_failed = _first(terms.keep_failed, rules.keep_failed, retention.keep_failed, defaults.keep_failed)
     meta = {**rules.meta, **terms.meta}
     return Merged(
-        queue=_first(terms.queue, rules.queue, defaults.queue),
+        queue=queue,
         priority=_first(terms.priority, rules.priority, defaults.priority),
         due=terms.due or NOW,
         max_attempts=_first(terms.max_attempts, rules.max_attempts, defaults.max_attempts),
@@ -219,6 +231,9 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
         keep=None if keep == FOREVER else keep,
         keep_failed=None if keep_failed == FOREVER else keep_failed,
     )
+
+
+_INHERITED: Final = Retention()
 
 
 def _first(*values: Any) -> Any:

@@ -16,11 +16,12 @@ UNUSED: Final = frozenset(
     {
         "periodic",
         "queue.dangerously_flush",
-        "queue.queues.NAME.keep",
-        "queue.queues.NAME.keep_failed",
         "queue.queues.NAME.weight",
         "retiring",
         "scheduler.jobs",
+        "workers.all_tags",
+        "workers.processes",
+        "workers.tags",
     }
 )
 """Keys that are read, but that nothing acts upon yet; whoever sets one is told."""

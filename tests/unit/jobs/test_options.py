@@ -11,7 +11,8 @@ import pytest
 from stoker.core.backoff import exponential
 from stoker.core.job import Due, JobId, NewJob
 from stoker.errors import DefinitionError
-from stoker.jobs.options import Defaults
+from stoker.jobs.checks import FOREVER
+from stoker.jobs.options import Defaults, EnqueueTerms, JobRules, Retention, merge
 from stoker.jobs.unique import Unique
 from tests.unit.jobs.rig import Jobs
 
@@ -183,7 +184,7 @@ BAD_FOR_JOBS: list[tuple[Mapping[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "complaint"), BAD_FOR_JOBS, ids=[str(one[0])[:40] for one in BAD_FOR_JOBS])
+@pytest.mark.parametrize(("options", "complaint"), BAD_FOR_JOBS, ids=[one[1] for one in BAD_FOR_JOBS])
 def test_a_bad_option_is_a_definition_error_that_says_what_to_write(app: Jobs, options: Any, complaint: str) -> None:
     with pytest.raises(DefinitionError) as refused:
         app.job(**options)(send)
@@ -205,7 +206,7 @@ BAD_FOR_ENQUEUES: list[tuple[Mapping[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "complaint"), BAD_FOR_ENQUEUES, ids=[str(one[0])[:40] for one in BAD_FOR_ENQUEUES])
+@pytest.mark.parametrize(("options", "complaint"), BAD_FOR_ENQUEUES, ids=[one[1] for one in BAD_FOR_ENQUEUES])
 def test_a_bad_option_of_an_enqueue_is_refused_at_once(app: Jobs, options: Any, complaint: str) -> None:
     with pytest.raises(DefinitionError) as refused:
         app.job(send).using(**options)
@@ -217,3 +218,17 @@ def test_a_time_in_the_past_is_allowed_and_means_at_once(app: Jobs) -> None:
     app.job(send).using(at=datetime(2001, 1, 1, tzinfo=UTC)).enqueue(1)
 
     assert app.last.due.resolve(10**18) < 10**18
+
+
+def test_a_queue_may_keep_its_jobs_for_longer_than_the_settings_say() -> None:
+    defaults = Defaults(keep=1, keep_failed=2, retention={"audit": Retention(keep=FOREVER)})
+    audit = merge(JobRules(queue="audit"), EnqueueTerms(), defaults)
+    mail = merge(JobRules(queue="mail"), EnqueueTerms(), defaults)
+    assert (audit.keep, audit.keep_failed) == (None, 2)
+    assert (mail.keep, mail.keep_failed) == (1, 2)
+
+
+def test_what_a_job_says_of_keeping_wins_over_its_queue() -> None:
+    defaults = Defaults(retention={"audit": Retention(keep=FOREVER, keep_failed=5)})
+    merged = merge(JobRules(queue="audit", keep=7), EnqueueTerms(keep_failed=8), defaults)
+    assert (merged.keep, merged.keep_failed) == (7, 8)

@@ -1,0 +1,87 @@
+"""`stoker bench` as its users call it: small, and its speed is nobody's business here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIELDS = [
+    "measure",
+    "concurrency",
+    "processes",
+    "n",
+    "rate",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "cpu_percent",
+    "rss_mb",
+    "verified",
+]
+CONDITIONS = {
+    *("stoker", "python", "system", "cores", "event_loop", "url", "n", "payload_bytes", "keep", "notes", "skipped"),
+}
+PROGRAM = "from stoker.cli import main; main()"
+
+
+def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM, "bench", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=50, check=False)
+
+
+def taken(folder: Path, *arguments: str) -> dict[str, Any]:
+    done = bench(folder, "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert [list(result) for result in answer["results"]] == [FIELDS] * len(answer["results"])
+    assert all(result["verified"] is True for result in answer["results"])
+    return answer
+
+
+def test_memory_is_measured_within_one_process(tmp_path: Path) -> None:
+    answer = taken(tmp_path, "--url", "memory://", "--n", "20", "--concurrency", "1,10", "--processes", "1,2")
+    assert answer["conditions"].keys() == CONDITIONS
+    assert [result["measure"] for result in answer["results"]] == [
+        *("enqueue", "enqueue_many"),
+        *("drain",) * 4,
+        *("latency", "idle", "memory"),
+    ]
+    assert [(one["measure"], one["note"]) for one in answer["conditions"]["skipped"]] == [
+        ("drain", "2 processes"),
+        ("latency", "across processes"),
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sqlite_is_measured_across_processes_and_nothing_stays(tmp_path: Path) -> None:
+    only = "enqueue_many,drain,latency"
+    url = "sqlite:///mine.sqlite3"
+    answer = taken(tmp_path, "--url", url, "--n", "20", "--concurrency", "10", "--processes", "1,2", "--only", only)
+    assert answer["conditions"].keys() == CONDITIONS | {"sqlite", "synchronous"}
+    shape = [(result["measure"], result["processes"], result["n"]) for result in answer["results"]]
+    assert shape == [
+        ("enqueue_many", 1, 20),
+        *(("drain", 1, 20), ("drain", 2, 20), ("drain", 1, 20), ("drain", 1, 20)),
+        *(("latency", 1, 20), ("latency", 2, 20)),
+    ]
+    assert answer["conditions"]["skipped"] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_payload_and_keep_are_conditions(tmp_path: Path) -> None:
+    sizes = ("--n", "5", "--concurrency", "2", "--processes", "1", "--payload", "300", "--keep", "1h")
+    answer = taken(tmp_path, "--url", "memory://", "--only", "drain", *sizes)
+    assert (answer["conditions"]["payload_bytes"], answer["conditions"]["keep"]) == (300, "1h")
+
+
+@pytest.mark.parametrize("wrong", [("--only", "speed"), ("--n", "0"), ("--concurrency", "many"), ("--keep", "soon")])
+def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path, wrong: tuple[str, str]) -> None:
+    done = bench(tmp_path, "--url", "memory://", *wrong)
+    assert done.returncode == 2
+    assert done.stderr.startswith("stoker: ")
+    assert done.stderr.count("\n") == 1
