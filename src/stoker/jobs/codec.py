@@ -90,7 +90,7 @@ class Codec:
             self._check_unchanged(arrived, arrived)
         return text
 
-    def _bind_by_hand(self, *args: object, **kwargs: object) -> msgspec.Struct:
+    def _bind_by_hand(self, /, *args: object, **kwargs: object) -> msgspec.Struct:
         """Bind what a Struct's constructor cannot: positional-only, ``*args`` and ``**kwargs``."""
         taken = [name for name in (*self._positional_only, self._rest) if name in kwargs]
         if taken:

@@ -46,19 +46,19 @@ class JobDefinition(DefinedJob[R_co], Generic[P, R_co]):
         vars(changed).update(_terms=terms, _merged=None)
         return changed
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R_co]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R_co]:
         """Store a job that calls the handler with these arguments; returns when the store has it.
 
         Raises ArgumentsError when they do not fit the handler or cannot travel as JSON.
         """
         return self._backend.enqueue([self.draft(*args, **kwargs)], self._terms.transaction)[0]
 
-    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R_co]:
+    async def aenqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R_co]:
         """Do the same as `enqueue` without blocking the event loop."""
         handles = await self._backend.aenqueue([self.draft(*args, **kwargs)], self._terms.transaction)
         return handles[0]
 
-    def draft(self, *args: P.args, **kwargs: P.kwargs) -> Draft[R_co]:
+    def draft(self, /, *args: P.args, **kwargs: P.kwargs) -> Draft[R_co]:
         """Bind and check the arguments without enqueueing."""
         return Draft(self, self._resolved.codec.encode(args, kwargs), self._terms)
 
@@ -78,7 +78,7 @@ class AsyncJob(JobDefinition[P, R_co]):
 
     is_async = True
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Run the handler directly, as if it were not a job; no queue, no retries."""
         return cast("Coroutine[Any, Any, R_co]", self._direct(args, kwargs))
 
@@ -86,7 +86,7 @@ class AsyncJob(JobDefinition[P, R_co]):
 class SyncJob(JobDefinition[P, R_co]):
     """A job whose handler is a plain function; workers run it in a thread."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the handler directly, as if it were not a job; no queue, no retries."""
         return cast("R_co", self._direct(args, kwargs))
 
@@ -96,7 +96,7 @@ class RemoteJob(JobDefinition[P, R_co]):
 
     performable = False
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> NoReturn:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> NoReturn:
         """Refuse: there is nothing to run here."""
         raise DefinitionError(f"{self.name}: performed elsewhere, it has no handler here; enqueue it")
 

@@ -8,14 +8,15 @@ from typing import Final
 
 from stoker.jobs.signature import Signature
 
-_AT: Final = re.compile(r"^(?P<said>.*) - at `(?P<path>.*?)`$", re.DOTALL)
+_AT: Final = re.compile(r"^(?P<said>.*) - at `(?P<path>.*?)`$")
 _FIELD: Final = re.compile(r"^Object (?:contains unknown|missing required) field `(?P<name>.*)`$")
 
 
 def misfit(job: str, error: Exception) -> str:
     """Put a decoder's complaint in our words: ``welcome: argument `user_id`: expected `int`, got `str` ``."""
-    found = _AT.match(str(error))
-    said, path = (found["said"], found["path"].removeprefix("$").removeprefix(".")) if found else (str(error), "")
+    text = " ".join(line.strip() for line in str(error).splitlines() if "For further information" not in line)
+    found = _AT.match(text)
+    said, path = (found["said"], found["path"].removeprefix("$").removeprefix(".")) if found else (text, "")
     if path:
         return f"{job}: argument `{path}`: {_lower(said)}"
     field = _FIELD.match(said)

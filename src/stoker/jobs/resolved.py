@@ -9,7 +9,7 @@ import msgspec
 
 from stoker.jobs.carriers import from_carried
 from stoker.jobs.codec import Codec
-from stoker.jobs.signature import Handler, parameter_names, resolve
+from stoker.jobs.signature import Handler, names_around, parameter_names, resolve
 
 
 class Resolved:
@@ -18,6 +18,7 @@ class Resolved:
     def __init__(self, job: str, handler: Handler) -> None:
         self._job = job
         self._handler = handler
+        self._around = names_around(handler)
 
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ class Resolved:
     @cached_property
     def codec(self) -> Codec:
         """The codec of the handler's arguments; DefinitionError when a hint cannot be resolved or carried."""
-        return Codec(self._job, resolve(self._handler, self._job))
+        return Codec(self._job, resolve(self._handler, self._job, self._around))
 
     @cached_property
     def wants_context(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, get_origin, get_type_hints
@@ -23,6 +24,7 @@ Handler: TypeAlias = Callable[..., Any]
 
 POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 EMPTY: Final = inspect.Parameter.empty
+_NAME: Final = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,29 @@ def check_shape(handler: Handler, job: str) -> None:
             )
 
 
-def resolve(handler: Handler, job: str) -> Signature:
+def names_around(handler: Handler) -> dict[str, object]:
+    """Give those neighbours of a function defined inside another that its annotations name as text.
+
+    Python resolves such text in the module alone. Called while the enclosing function still runs.
+    """
+    if "<locals>" not in getattr(handler, "__qualname__", ""):
+        return {}
+    annotated = (handler, handler.__dict__.get("perform")) if isinstance(handler, type) else (handler,)
+    hints = [hint for one in annotated if one is not None for hint in inspect.get_annotations(one).values()]
+    wanted = {name for hint in hints if isinstance(hint, str) for name in _NAME.findall(hint)}
+    found: dict[str, object] = {}
+    frame = inspect.currentframe()
+    while frame is not None and wanted:
+        if frame.f_globals["__name__"] == handler.__module__:
+            found = {name: frame.f_locals[name] for name in wanted & frame.f_locals.keys()} | found
+        frame = frame.f_back
+    return found
+
+
+def resolve(handler: Handler, job: str, around: dict[str, object] | None = None) -> Signature:
     """Resolve a handler's hints; DefinitionError names the one that cannot be, and what to do."""
     inspected = _inspected(handler, job)
-    hints = _hints(handler, job)
+    hints = _hints(handler, job, around)
     factories = _factories(handler)
     parameters = [
         Parameter(
@@ -115,7 +136,7 @@ def resolve(handler: Handler, job: str) -> Signature:
     ]
     if isinstance(handler, type):
         perform = _perform_of(handler)
-        returns = _hints(perform, job).get("return", Any)
+        returns = _hints(perform, job, around).get("return", Any)
         return Signature(tuple(parameters), _perform_takes_context(perform, job), returns)
     wants_context = bool(parameters) and _is_context(parameters[0].hint)
     if wants_context:
@@ -163,10 +184,10 @@ def _perform_takes_context(perform: Handler, job: str) -> bool:
     return bool(extra)
 
 
-def _hints(handler: Handler, job: str) -> dict[str, Any]:
+def _hints(handler: Handler, job: str, around: dict[str, object] | None) -> dict[str, Any]:
     owner = handler if isinstance(handler, type) else _function_of(handler)
     try:
-        return get_type_hints(owner, include_extras=True)
+        return get_type_hints(owner, localns=around or None, include_extras=True)
     except NameError as error:
         raise DefinitionError(_unresolved(owner, job, error)) from error
     except Exception as error:
@@ -180,7 +201,7 @@ def _unresolved(owner: Any, job: str, error: NameError) -> str:
     return (
         f"{job}: the annotation of {', '.join(where) or 'a parameter'} names `{missing}`, which {owner.__module__} "
         f"does not have when it runs; import or define `{missing}` at the top of that module, "
-        "not under `if TYPE_CHECKING:` and not inside a function"
+        "not under `if TYPE_CHECKING:`"
     )
 
 

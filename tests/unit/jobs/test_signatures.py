@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -216,6 +217,49 @@ def test_hints_are_resolved_when_first_needed_so_that_names_may_come_later(app: 
 
 
 def later(value: Later) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_hints_of_a_local_function_may_name_what_stands_beside_it(app: Jobs) -> None:
+    @dataclasses.dataclass
+    class Address:
+        city: str
+
+    @dataclasses.dataclass
+    class Street:
+        address: Address
+
+    @app.job
+    def move(address: Address, others: list[Address]) -> Address:
+        return others[0] if others else address
+
+    @app.register
+    @dataclasses.dataclass
+    class Move:
+        address: Address
+
+        def perform(self) -> Street:
+            return Street(self.address)
+
+    move.enqueue(Address("Rome"), [])
+
+    assert move.call(move.decode(app.last.args)) == Address("Rome")
+    assert move.read_result('{"city":"Rome"}') == Address("Rome")
+    assert app.get("Move").call(app.get("Move").decode('[{"city":"Rome"}]')) == Street(Address("Rome"))
+
+
+def test_a_parameter_may_be_named_self_or_args(app: Jobs) -> None:
+    @app.job
+    def odd(self: int, args: int, kwargs: int, /, fn: int = 0) -> tuple[int, ...]:
+        return self, args, kwargs, fn
+
+    @app.job
+    def even(self: int, job: int) -> tuple[int, ...]:
+        return self, job
+
+    odd.enqueue(1, 2, 3, fn=4)
+    assert odd.call(odd.decode(app.last.args)) == (1, 2, 3, 4)
+    even.enqueue(self=1, job=2)
+    assert even.call(even.decode(app.last.args)) == even(self=1, job=2) == (1, 2)
 
 
 def numbers():  # type: ignore[no-untyped-def]
