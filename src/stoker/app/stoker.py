@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from stoker.app.backend import StoreBackend, chunks
+from stoker.app.home import home_of_caller
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
 from stoker.core.duration import Keep, keep_micros, micros
@@ -82,7 +82,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._imports = tuple(imports)
         self._lifespan: Lifespan = lifespan or _no_state
         self.middleware = tuple(middleware)
-        self._home = Path(sys.argv[0]).resolve().parent if sys.argv and sys.argv[0] else Path.cwd()
+        self._home = home_of_caller()
         self._environment: str | None = None
         self._arguments: Mapping[str, object] = {}
         self._settings: Settings | None = None
