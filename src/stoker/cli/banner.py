@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stoker.cli.stores import shown_url
+
 if TYPE_CHECKING:
     from stoker.app.stoker import Stoker
     from stoker.cli.invocation import Invocation
@@ -23,7 +25,7 @@ def print_banner(
     if address:
         click.echo(f"  serving  {app.settings.web.app} on {address}")
     for name, worker in zip(app.worked_stores, workers, strict=True) if workers else ():
-        for key, text in _lines(name, app.store(name).url, worker.plan):
+        for key, text in _lines(name, shown_url(app, name), worker.plan):
             click.echo(f"  {key:7}  {text}")
 
 

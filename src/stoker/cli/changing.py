@@ -74,7 +74,7 @@ def change(
     how, asked = CHANGES[verb], current()
     if only.empty != everything:
         raise click.UsageError("--all and a filter exclude each other" if everything else _NO_FILTER)
-    by_id = only == Filter(ids=only.ids)
+    by_id = bool(only.ids) and only == Filter(ids=only.ids)
     only = _applicable(verb, only, how)
     operations = asked.operations(store)
     count = operations.count(only)

@@ -6,6 +6,7 @@ import click
 
 from stoker.cli.invocation import Family, current
 from stoker.cli.output import number_of, print_json, print_table
+from stoker.cli.stores import shown_url
 
 
 @click.group(cls=Family)
@@ -28,15 +29,12 @@ def show() -> None:
 def check() -> None:
     """Read the settings, import every job and resolve its types; exits 2 with the first mistake."""
     from stoker.cli.discovery import broken_code
-    from stoker.stores.urls import mask
 
     app = current().target_or_defaults()
     with broken_code("a module named by imports"):
         app.check()
     environment, names = app.settings.environment, sorted(app.names)
-    urls = {name: mask(url) for name, url in app.settings.store_urls().items()}
-    for name in urls:
-        app.store(name)
+    urls = {name: shown_url(app, name) for name in app.settings.store_urls()}
     if current().as_json:
         print_json({"environment": environment, "stores": urls, "jobs": names})
         return

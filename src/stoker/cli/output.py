@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,12 +21,12 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; nothing is cut off. A terminal gets colours, a pipe plain columns."""
+    """Print a table; nothing is cut off. A terminal gets a bold header unless NO_COLOR is set."""
     texts = [[_text(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _print_rich(columns, texts)
-        return
     widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        _print_rich(columns, texts, widths)
+        return
     for row in ([name.upper() for name in columns], *texts):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
@@ -59,15 +60,17 @@ def _text(cell: object) -> str:
             return str(cell)
 
 
-def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
-        # Ids are there to be copied: they wrap nowhere and are never cut.
-        table.add_column(name.upper(), no_wrap=name == "id", overflow="fold")
+        table.add_column(name.upper(), no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(soft_wrap=False).print(table)
+    # In a narrow terminal lines run on, as they do in a pipe: folded ids could not be copied.
+    console = Console()
+    console.width = max(console.width, sum(widths) + 2 * len(widths))
+    console.print(table, crop=False)

@@ -23,7 +23,8 @@ def record_of(job: StoredJob) -> JobRecord[Any]:
 
 def row_of(record: JobRecord[Any]) -> tuple[object, ...]:
     """Give a job's row under COLUMNS."""
-    attempt = f"{record.attempt}/{record.max_attempts}"
+    # A job that has ended is in no further attempt.
+    attempt = f"{min(record.attempt, record.max_attempts)}/{record.max_attempts}"
     error = _short(record.errors[-1]) if record.errors else ""
     return (record.id, record.name, record.queue, record.state.value, attempt, _when(record), error)
 
@@ -34,7 +35,7 @@ def print_record(record: JobRecord[Any]) -> None:
     errors = plain.pop("errors")
     width = max(map(len, plain))
     for key, value in plain.items():
-        if value is not None and value != []:
+        if value not in (None, []) and (key, value) != ("meta", {}):
             shown = getattr(record, key)
             text = moment(shown) if isinstance(shown, datetime) else _as_text(value)
             click.echo(f"{key:{width}}  {text}")

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from stoker.cli.invocation import Verb, current
 from stoker.cli.output import number_of, print_json, print_table, with_times
+from stoker.cli.stores import shown_url
 from stoker.core.job import WAITING, State
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 def status(store: str | None) -> None:
     """Say how the stores stand: lag, states, rates, and what nobody serves."""
     names = [store] if store else current().store_names()
-    found = [current().operations(name).status() for name in names]
+    found = [_status(name) for name in names]
     if current().as_json:
         print_json({"stores": [_plain(one) for one in found]})
         return
@@ -28,6 +30,11 @@ def status(store: str | None) -> None:
         if number:
             click.echo()
         _print(one)
+
+
+def _status(name: str) -> StoreStatus:
+    status = current().operations(name).status()
+    return msgspec.structs.replace(status, url=shown_url(current().target(), name))
 
 
 def _plain(status: StoreStatus) -> dict[str, Any]:
