@@ -129,6 +129,7 @@ class Contents:
             self.due.remove(row)
 
     def _unlease(self, row: Row) -> None:
+        row.cancelling = False
         token = row.token
         if token is not None:
             rows = self.leases[token].rows

@@ -7,6 +7,7 @@ from stoker.testing.contract.control import ControlContract
 from stoker.testing.contract.coordinate import LeadContract, PresenceContract
 from stoker.testing.contract.crash import CrashContract
 from stoker.testing.contract.due import DueContract
+from stoker.testing.contract.ending import EndingContract, StopContract
 from stoker.testing.contract.enqueue import EnqueueContract
 from stoker.testing.contract.finding import AnyContract, CountContract, FindContract
 from stoker.testing.contract.keeping import KeepingContract
@@ -28,6 +29,8 @@ class StoreContract(
     LeaseContract,
     CrashContract,
     SettleContract,
+    EndingContract,
+    StopContract,
     DueContract,
     KeepingContract,
     UniqueContract,

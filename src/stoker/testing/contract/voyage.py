@@ -86,7 +86,7 @@ class Voyage:
             (4, self._extend),
             (6, self._sail),
             (3, lambda: self._both("promote", lambda ship: ship.store.promote(1000), lambda _, moved: moved)),
-            (2, lambda: self._both("reclaim", lambda ship: ship.store.reclaim(1000), self._reclaimed)),
+            (4, lambda: self._both("reclaim", lambda ship: ship.store.reclaim(1), self._reclaimed)),
             (2, lambda: self._both("prune", lambda ship: ship.store.prune(1000), self._changed)),
             *((2, self._control(verb)) for verb in ("cancel", "retry", "promote_now", "requeue", "delete")),
             (1, self._pause),
@@ -117,7 +117,9 @@ class Voyage:
     # -- the orders --------------------------------------------------------------------------------------------------
 
     def _enqueue(self) -> None:
-        jobs = [self._new_job() for _ in range(min(self._random.randint(1, 3), len(self._priorities)))]
+        drawn = [self._new_job() for _ in range(min(self._random.randint(1, 3), len(self._priorities)))]
+        # One job of each key in a call: of what two wishes for one key come to together, the contract says little.
+        jobs = list({job.unique.key if job.unique else job.args: job for job in drawn}.values())
         call = new_call()
         self._both(
             f"enqueue {jobs}",
@@ -183,7 +185,9 @@ class Voyage:
             return
         draw = self._random
         chosen = draw.sample(self._claims, min(len(self._claims), draw.randint(1, 3)))
-        endings = [(number, self._ending(self._jobs[number], token)) for number, token in dict(chosen).items()]
+        # Of two jobs of one key in a call, the contract does not say which takes the key.
+        apart = {self._key_of(number): (number, token) for number, token in chosen}.values()
+        endings = [(number, self._ending(self._jobs[number], token)) for number, token in apart]
         self._both(
             f"settle {endings}",
             lambda ship: ship.store.settle(
@@ -191,6 +195,10 @@ class Voyage:
             ),
             lambda ship, answers: sorted((ship.number(id), answer) for id, answer in answers.items()),
         )
+
+    def _key_of(self, number: int) -> str:
+        unique = self._jobs[number].unique
+        return f"job {number}" if unique is None else unique.key
 
     def _ending(self, job: NewJob, token: Token) -> Settlement:
         draw = self._random
@@ -212,14 +220,13 @@ class Voyage:
         if not self._claims:
             return
         draw = self._random
-        chosen = draw.sample(self._claims, min(len(self._claims), draw.randint(1, 4)))
-        tokens, stopping = list(dict.fromkeys(token for _, token in chosen)), draw.random() < 0.1
-        started = [number for number, _ in chosen if draw.random() < 0.5]
+        number, token = draw.choice(self._claims)
+        stopping, started = draw.random() < 0.1, [number] if draw.random() < 0.5 else []
         held = {token for _, token in self._running()}
         self._both(
-            f"extend {chosen} stopping={stopping} started={started}",
+            f"extend {token} stopping={stopping} started={started}",
             lambda ship: ship.store.extend(
-                tokens, LEASE, stopping=stopping, started=[ship.ids[number] for number in started]
+                [token], LEASE, stopping=stopping, started=[ship.ids[number] for number in started]
             ),
             # Of a lease without jobs that run, the contract does not say whether it is missing.
             lambda ship, answer: (sorted(answer.missing & held), ship.numbers(tuple(answer.cancel))),
