@@ -13,7 +13,8 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,12 +56,20 @@ class Following:
                 self.over.set()
 
 
+class Server(uvicorn.Server):
+    """A web server that leaves Ctrl-C to the demo."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
 async def run(crowd: Sequence[Person], mailbox: Mailbox, progress: Progress) -> int:
     """Let everybody sign up and wait for the mails; gives the number of sign-ups that were double."""
     following = Following(progress, len(crowd))
     app.events.listen(following)
     door = socket.create_server(("127.0.0.1", 0), backlog=512)
-    server = uvicorn.Server(uvicorn.Config(web, log_level="warning"))
+    server = Server(uvicorn.Config(web, lifespan="off", log_level="critical"))
     (worker,) = app.make_workers(Choice(), state=None)
     async with listening(mailbox) as smtp_port, asyncio.TaskGroup() as group:
         os.environ["SMTP_PORT"] = str(smtp_port)
