@@ -227,7 +227,9 @@ class Store(ABC):
         """Let limited jobs through their gates."""
         self._refuse("admit", Capability.LIMITS)
 
-    def tick(self, application: str, name: str, version: int, previous: int, following: int, job: NewJob | None) -> Command[bool]:
+    def tick(
+        self, application: str, name: str, version: int, previous: int, following: int, job: NewJob | None
+    ) -> Command[bool]:
         """Move a periodic entry on by one tick and enqueue its job in one unit; False if another did."""
         self._refuse("tick", Capability.TICK)
 
@@ -253,6 +255,10 @@ def check_enqueue(jobs: Sequence[NewJob]) -> None:
     """Refuse a call that is larger than every store takes."""
     if len(jobs) > MOST_JOBS:
         raise EnqueueError(f"{len(jobs)} jobs in one call, at most {MOST_JOBS}: enqueue them in chunks")
-    size = sum(len(job.args) for job in jobs)
+    size = sum(_size_of(job.args) for job in jobs)
     if size > MOST_BYTES:
         raise EnqueueError(f"{size} bytes of arguments in one call, at most {MOST_BYTES}: enqueue them in chunks")
+
+
+def _size_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

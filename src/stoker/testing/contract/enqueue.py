@@ -193,6 +193,11 @@ class EnqueueContract(ContractTests):
 
         assert store.run(store.count()) == []
 
+    def test_the_size_of_arguments_is_counted_in_bytes(self, store: Store) -> None:
+        large = job(args='"' + "🚢" * (1024 * 1024) + '"')
+        with pytest.raises(EnqueueError, match="16777216"):
+            store.run(store.enqueue([large] * 4, new_call()))
+
     @needs(Capability.SCHEDULE | Capability.FIND)
     def test_jobs_due_later_are_scheduled(self, store: Store, clock: FakeClock) -> None:
         soon, fixed = enqueue(store, job(due=Due(MINUTE)), job(due=Due(at=clock.now() + HOUR)))
