@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,15 @@ def shop(folder: Path) -> Iterator[Stoker[None]]:
         def old() -> None: ...
 
         yield app
+
+
+def listed_workers(folder: Path, *, some: bool = False) -> list[dict[str, Any]]:
+    """List the workers; with ``some`` again and again until there is one, for it announces itself a little later."""
+    end = time.monotonic() + DEADLINE
+    while True:
+        workers: list[dict[str, Any]] = json.loads(said(folder, "workers", "list", "--json").stdout)
+        if workers or not some or time.monotonic() > end:
+            return workers
 
 
 def test_until_empty_performs_what_is_there_and_counts_what_is_left(folder: Path, shop: Stoker[None]) -> None:
@@ -170,12 +181,12 @@ def test_the_second_sigterm_ends_it_at_once_with_130(folder: Path, shop: Stoker[
 def test_an_idle_worker_shows_in_the_list_until_it_ends(folder: Path) -> None:
     with Running(folder, "worker", "--concurrency", "2") as worker:
         worker.line_with("at once, queues")
-        announced = json.loads(said(folder, "workers", "list", "--json").stdout)
+        announced = listed_workers(folder, some=True)
         worker.send(signal.SIGTERM)
         assert worker.ended() == 0, worker.lines
 
     assert [(one["concurrency"], one["stopping"]) for one in announced] == [(2, False)]
-    assert json.loads(said(folder, "workers", "list", "--json").stdout) == []
+    assert listed_workers(folder) == []
 
 
 def test_enqueue_waits_for_a_result_or_a_failure(folder: Path) -> None:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stoker.cli.invocation import Verb, current
-from stoker.cli.moments import read_time
+from stoker.cli.moments import read_seconds, read_time
 from stoker.cli.output import print_json
-from stoker.core.duration import seconds
 from stoker.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Enqueueing(Verb):
 @click.command(cls=Enqueueing)
 @click.argument("name")
 @click.argument("args", metavar="[JSON]", default="{}")
-@click.option("--delay", metavar="DURATION", help="Not before so long from now, e.g. 5m.")
+@click.option("--delay", type=read_seconds, metavar="DURATION", help="Not before so long from now, e.g. 5m.")
 @click.option("--at", type=read_time, metavar="TIME", help="Not before this time, e.g. 2027-01-31T12:00:00Z.")
 @click.option("--queue", metavar="QUEUE", help="Another queue than the definition's.")
 @click.option("--priority", type=int, metavar="N", help="-100 to 100; higher runs first.")
@@ -41,7 +40,7 @@ class Enqueueing(Verb):
 def enqueue(
     name: str,
     args: str,
-    delay: str | None,
+    delay: float | None,
     at: datetime | None,
     queue: str | None,
     priority: int | None,
@@ -66,7 +65,13 @@ def enqueue(
 
 
 def _limit(wait: str | None) -> float | None:
-    return None if wait in (None, "none") else seconds(wait, "--wait")
+    if wait in (None, "none"):
+        return None
+    try:
+        return read_seconds(wait)
+    except click.BadParameter as error:
+        error.param_hint = "'--wait'"
+        raise
 
 
 def _refuse_memory(app: Stoker[Any]) -> None:

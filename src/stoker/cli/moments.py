@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from stoker.core.duration import instant_micros, micros
+from stoker.core.duration import instant_micros, micros, seconds
 from stoker.errors import ConfigurationError
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)")
@@ -31,6 +31,14 @@ def read_time(text: str) -> datetime:
     if (at := _time(text)) is None:
         raise click.BadParameter(f"{text!r} is no time with a zone; write 2027-01-31T12:00:00Z")
     return at
+
+
+def read_seconds(text: str) -> float:
+    """Read a duration such as ``25s``, or a number of seconds; click.BadParameter."""
+    try:
+        return seconds(float(text) if text.replace(".", "", 1).isdecimal() else text, "duration")
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _time(text: str) -> datetime | None:

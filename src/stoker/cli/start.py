@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from stoker.cli.invocation import Verb, current
-from stoker.core.duration import seconds
-from stoker.errors import ConfigurationError
+from stoker.cli.moments import read_seconds
 
 if TYPE_CHECKING:
     from stoker.app.plans import Choice
@@ -21,14 +20,6 @@ def read_names(text: str) -> tuple[str, ...]:
     if not all(names):
         raise click.BadParameter(f"{text!r}: a name is empty")
     return names
-
-
-def read_seconds(text: str) -> float:
-    """Read a duration such as ``25s``, or a number of seconds; click.BadParameter."""
-    try:
-        return seconds(float(text) if text.replace(".", "", 1).isdecimal() else text, "duration")
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 _NAMES: Final[dict[str, Any]] = {"type": read_names, "multiple": True, "metavar": "NAME[,NAME]"}

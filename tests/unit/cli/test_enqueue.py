@@ -86,8 +86,9 @@ def test_wait_prints_the_result(shop: Shell, mode: str, monkeypatch: pytest.Monk
     assert (result.exit_code, result.stdout) == (0, "123456789012345678901234567890\n")
 
 
-def test_wait_ends_with_1_when_its_time_is_over(shop: Shell, jobs: Stoker[None]) -> None:
-    result = shop("enqueue", "send", '["a"]', "--wait=10ms")
+@pytest.mark.parametrize("wait", ["--wait=10ms", "--wait=0.01"])
+def test_wait_ends_with_1_when_its_time_is_over(shop: Shell, jobs: Stoker[None], wait: str) -> None:
+    result = shop("enqueue", "send", '["a"]', wait)
 
     assert result.exit_code == 1
     assert "has not ended within" in result.stderr
