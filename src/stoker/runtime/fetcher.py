@@ -146,12 +146,13 @@ class Fetcher:
         command = self._store.claim(demand, wishes.names, wishes.routes, token, wishes.worker, wishes.lease)
         self._asked = asyncio.ensure_future(self._store.arun(command))
         claimed = await asyncio.shield(self._asked)
+        self._asked = None
         self._leases.take(token, claimed.claims, self._clock.monotonic())
         return claimed
 
     async def _return_late_answer(self) -> None:
         """Hand back what a claim brings that was under way when the worker stopped: no crash may be counted for it."""
-        if self._asked is None or self._asked.done():
+        if self._asked is None:
             return
         with contextlib.suppress(StoreError):
             for claim in (await self._asked).claims:

@@ -6,6 +6,7 @@ It stops renewing when the loop has not turned for ``stuck_after``: a worker tha
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ from stoker.errors import StoreError
 from stoker.runtime.leases import Leases
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, LoopStuck, StoreFailed
+
+log = logging.getLogger("stoker")
 
 
 class Keeper:
@@ -83,6 +86,9 @@ class Keeper:
                 self.tick()
             except StoreError as error:
                 self._events.emit(StoreFailed("extend", error, self._interval))
+            except Exception:
+                # Whatever went wrong: a keeper that dies loses every lease of a worker that is well.
+                log.exception("the keeper goes on after an error")
 
     def _turn(self) -> None:
         self._turned = self._clock.monotonic()

@@ -163,7 +163,7 @@ class Pool:
                     await self._perform_suspect(claim, slot)
                 else:
                     await self._perform(claim, slot)
-                self.performed += 1
+                    self.performed += 1
                 if slot.interruption is not None or copy_context() != untouched:
                     break
                 now = self._clock.monotonic()
@@ -182,5 +182,6 @@ class Pool:
             return
         try:
             await self._perform(claim, slot)
+            self.performed += 1
         finally:
             self._gate.leave()

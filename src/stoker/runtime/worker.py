@@ -217,10 +217,10 @@ class Worker:
         self._stopping.up = True
         self._return_waiting()
         await self._mark_stopping()
-        await self._until(lambda: not any(self.running()), self.plan.grace)
+        await self._until(lambda: not any(pool.slots for pool in self._pools), self.plan.grace)
         for slot in self.running():
             slot.interrupt(Interruption.STOPPED)
-        await self._until(lambda: all(slot.threaded for slot in self.running()), LAST_WORDS)
+        await self._until(self._only_threads_left, LAST_WORDS)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._settler.flush(), LAST_WORDS)
         self.keeper.stop()
@@ -228,6 +228,9 @@ class Worker:
             await self._maintenance.resign()
             await self._announce(ttl=0)
         self._events.emit(WorkerStopped(self.id, self.performed, self._given_back))
+
+    def _only_threads_left(self) -> bool:
+        return all(slot.threaded for pool in self._pools for slot in pool.slots)
 
     async def _until(self, true: Callable[[], bool], longest: float) -> None:
         end = self._clock.monotonic() + longest
