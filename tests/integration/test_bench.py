@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from stoker.bench.drains import drain
+from stoker.bench.enqueueing import task_of
+from stoker.bench.ground import Ground
+from stoker.bench.plan import Plan
+
 FIELDS = [
     "measure",
     "concurrency",
@@ -71,6 +76,13 @@ def test_sqlite_is_measured_across_processes_and_nothing_stays(tmp_path: Path) -
     ]
     assert answer["conditions"]["skipped"] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_larger_than_a_pipe_arrive_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    plan = Plan(n=30_000)
+    with Ground(None, tmp_path) as ground, ground.fresh() as url:
+        assert drain(task_of(plan, ground, url), plan.n, ground, processes=2).faults == ()
 
 
 def test_payload_and_keep_are_conditions(tmp_path: Path) -> None:

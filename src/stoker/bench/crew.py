@@ -40,7 +40,10 @@ class Crew:
             text, _ = hand.communicate()
             if hand.returncode:
                 raise StokerError(f"bench: a worker process ended with {hand.returncode}; see its error above")
-            reports.append(msgspec.json.decode(text, type=ShiftReport))
+            try:
+                reports.append(msgspec.json.decode(text, type=ShiftReport))
+            except msgspec.DecodeError as error:
+                raise StokerError(f"bench: a worker process left no whole report: {error}") from error
         return reports
 
     def __enter__(self) -> Self:

@@ -28,7 +28,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     payload: int = 0
     """Bytes of text that each job carries beside its integer."""
     keep: str | int = 0
-    """How long finished jobs are kept: a duration, a number of seconds, ``"forever"``, ``"default"`` (the settings'), or 0."""
+    """How long finished jobs are kept: a duration, seconds, ``"forever"``, ``"default"`` (the settings'), or 0."""
     only: tuple[Measure, ...] = MEASURES
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from stoker.app.plans import Choice
+from stoker.app.choice import Choice
 from stoker.bench.application import QUEUE, BenchApp
 from stoker.runtime.worker import Worker
 from stoker.telemetry.events import AttemptEnded, Event

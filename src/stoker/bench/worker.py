@@ -30,7 +30,9 @@ def main() -> None:
         return
     report = run(Shift(bench).run(_obey))
     bench.stoker.close()
-    sys.stdout.write(msgspec.json.encode(report).decode())
+    # Not through sys.stdout: with PYTHONUNBUFFERED it sends as much as the pipe has room for and forgets the rest.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+        out.write(msgspec.json.encode(report))
 
 
 async def _obey(shift: Shift) -> None:
