@@ -29,7 +29,6 @@ from examples.signup.people import Person, people
 from examples.signup.report import table
 from examples.signup.sink import Mailbox, listening
 from examples.signup.web import web
-from stoker.app.plans import Choice
 from stoker.core.filters import Filter
 from stoker.telemetry.events import AttemptEnded, Event
 
@@ -70,11 +69,9 @@ async def run(crowd: Sequence[Person], mailbox: Mailbox, progress: Progress) -> 
     app.events.listen(following)
     door = socket.create_server(("127.0.0.1", 0), backlog=512)
     server = Server(uvicorn.Config(web, lifespan="off", log_level="critical"))
-    (worker,) = app.make_workers(Choice(), state=None)
-    async with listening(mailbox) as smtp_port, asyncio.TaskGroup() as group:
+    async with listening(mailbox) as smtp_port, app.working(), asyncio.TaskGroup() as group:
         os.environ["SMTP_PORT"] = str(smtp_port)
         group.create_task(server.serve(sockets=[door]))
-        group.create_task(worker.run())
         doubles = 0
         try:
             doubles = await sign_up(door.getsockname()[1], [*crowd, *crowd[:IMPATIENT]])
@@ -82,7 +79,6 @@ async def run(crowd: Sequence[Person], mailbox: Mailbox, progress: Progress) -> 
         except TimeoutError:
             pass  # the comparison says what is missing
         finally:
-            worker.stop()
             server.should_exit = True
     return doubles
 

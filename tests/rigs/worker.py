@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from stoker import Stoker
-from stoker.app.plans import Choice
+from stoker.app.choice import Choice
 from stoker.core.filters import Filter
 from stoker.core.job import JobId, State, StoredJob
 from stoker.runtime.worker import Worker

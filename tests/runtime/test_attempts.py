@@ -378,3 +378,42 @@ async def test_a_listener_that_raises_hurts_nobody(rig: Rig) -> None:
         await rig.settle_down()
     assert rig.state(handle.id) is State.COMPLETED
     assert rig.seen(AttemptEnded)
+
+
+async def test_an_error_whose_text_no_store_can_carry_is_kept_escaped(rig: Rig) -> None:
+    @rig.app.job
+    async def odd() -> None:
+        raise ValueError("name \udcff\x00")
+
+    handle = odd.enqueue()
+    async with rig.working():
+        await rig.settle_down()
+    (error,) = rig.find(handle.id).errors
+    assert error.message.startswith("name \\udcff")
+
+
+async def test_a_handler_that_asks_for_a_retry_gets_one_whatever_retry_on_says(rig: Rig) -> None:
+    @rig.app.job(retry_on=OSError)
+    async def busy() -> None:
+        raise Retry("1h")
+
+    handle = busy.enqueue()
+    async with rig.working():
+        await rig.settle_down()
+    assert rig.state(handle.id) is State.RETRYABLE
+
+
+async def test_working_runs_a_worker_beside_the_callers_own_code(rig: Rig) -> None:
+    @rig.app.job
+    async def double(n: int) -> int:
+        return 2 * n
+
+    async with asyncio.timeout(10):
+        running = asyncio.ensure_future(_answer(rig, double))
+        await rig.drive(running)
+    assert running.result() == 42
+
+
+async def _answer(rig: Rig, double: Any) -> int:
+    async with rig.app.working(concurrency=1):
+        return int(await (await double.aenqueue(21)).aresult(timeout=5))

@@ -483,3 +483,28 @@ async def test_suspects_that_wait_behind_a_long_one_leave_their_slots_to_others(
         await rig.pass_time(30)
     assert {rig.state(suspect.id) for suspect in suspects} == {State.COMPLETED}
     assert {rig.find(suspect.id).crashes for suspect in suspects} == {1}
+
+
+async def test_an_ending_that_cannot_be_stored_costs_neither_the_others_nor_the_worker(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @rig.app.job
+    async def job(n: int) -> int:
+        return n
+
+    handles = [job.enqueue(n) for n in range(5)]
+    settle = rig.store.settle
+
+    def choosy(settlements: Any) -> Any:
+        if any(settlement.id == handles[2].id for settlement in settlements):
+            raise UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed")
+        return settle(settlements)
+
+    monkeypatch.setattr(rig.store, "settle", choosy)
+    async with rig.working():
+        await rig.pass_time(1)
+    states = [rig.state(handle.id) for handle in handles]
+    assert states.count(State.COMPLETED) == 4
+    assert states[2] is State.RUNNING
+    rig.clock.advance("31s")
+    assert rig.store.run(rig.store.reclaim(10)).available == (handles[2].id,)

@@ -112,13 +112,10 @@ class StoreBackend:
         for layer in self._services.middleware:
             jobs = [layer.enqueue(job) for job in jobs]
         name = drafts[0].store
-        if len(drafts) > 1:
-            transaction = _agreed(drafts, transaction)
-            if any(draft.store != name for draft in drafts):
-                names = ", ".join(sorted({draft.store for draft in drafts}))
-                raise EnqueueError(
-                    f"jobs for several stores ({names}) cannot be enqueued in one call: call once for each"
-                )
+        transaction = _agreed(drafts, transaction)
+        if any(draft.store != name for draft in drafts):
+            names = ", ".join(sorted({draft.store for draft in drafts}))
+            raise EnqueueError(f"jobs for several stores ({names}) cannot be enqueued in one call: call once for each")
         mode = self._services.settings.mode
         if mode == "foreground":
             return jobs, None, transaction

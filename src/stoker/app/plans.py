@@ -7,25 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-import msgspec
-
+from stoker.app.choice import Choice
 from stoker.core.duration import micros
 from stoker.errors import ConfigurationError
 from stoker.jobs.definition import JobDefinition
 from stoker.runtime.worker import PoolPlan, WorkerPlan
 from stoker.settings import Settings
-
-
-class Choice(msgspec.Struct, frozen=True):
-    """What was chosen for one worker; None leaves it to the settings."""
-
-    queues: tuple[str, ...] | None = None
-    """``"mail"`` or ``"mail:10"``, the latter with ten slots of its own."""
-    exclude_queues: tuple[str, ...] = ()
-    names: tuple[str, ...] | None = None
-    exclude_names: tuple[str, ...] = ()
-    concurrency: int | None = None
-    grace: float | None = None
 
 
 def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Settings, choice: Choice) -> WorkerPlan:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from stoker.app.backend import StoreBackend, chunks
+from stoker.app.choice import Choice, WorkOptions
 from stoker.app.home import home_of_caller
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
@@ -28,7 +29,7 @@ from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults, EnqueueOptions, Retention
-from stoker.jobs.registry import JobRegistry
+from stoker.jobs.registry import JobRegistry, S
 from stoker.telemetry.events import Events
 from stoker.telemetry.logs import LogLines
 
@@ -36,13 +37,11 @@ if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.foreground import Foreground
     from stoker.app.operations import Operations
-    from stoker.app.plans import Choice
-    from stoker.runtime.worker import Worker
+    from stoker.runtime.worker import Worker, WorkerPlan
     from stoker.settings import PoolSettings, Settings
     from stoker.stores.base import Store
 
 R = TypeVar("R")
-S = TypeVar("S")
 Lifespan = Callable[["Stoker[Any]"], AbstractAsyncContextManager[Any]]
 
 
@@ -209,7 +208,7 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
-    def work(self, *, until_empty: bool = False, choice: Choice | None = None) -> None:
+    def work(self, *, until_empty: bool = False, **options: Unpack[WorkOptions]) -> None:
         """Run a worker in this process until SIGTERM or SIGINT, or ``until_empty``.
 
         Ends when nothing that this worker could perform is available, running or due. ConfigurationError when there
@@ -217,15 +216,15 @@ class Stoker(JobRegistry[S], Generic[S]):
         """
         from stoker.runtime.process import run
 
-        run(self.awork(until_empty=until_empty, choice=choice))
+        run(self.awork(until_empty=until_empty, **options))
 
-    async def awork(self, *, until_empty: bool = False, choice: Choice | None = None) -> None:
+    async def awork(self, *, until_empty: bool = False, **options: Unpack[WorkOptions]) -> None:
         """Do the same on the running event loop."""
         import asyncio
 
         from stoker.runtime.process import stop_on_signals
 
-        async with self.workers(choice) as workers:
+        async with self.workers(Choice.of(options)) as workers:
 
             def stop() -> None:
                 for worker in workers:
@@ -235,10 +234,26 @@ class Stoker(JobRegistry[S], Generic[S]):
                 await asyncio.gather(*(worker.run(until_empty=until_empty) for worker in workers))
 
     @contextlib.asynccontextmanager
-    async def workers(self, choice: Choice | None = None) -> AsyncIterator[list[Worker]]:
-        """Give this process's workers, not started, within the application's lifespan; ConfigurationError as `work`."""
-        from stoker.app.plans import Choice
+    async def working(self, **options: Unpack[WorkOptions]) -> AsyncIterator[None]:
+        """Run a worker on this event loop for the length of a block, beside a web server for example.
 
+        Leaving the block stops it in order: running jobs have their grace period. No signal is taken.
+        """
+        import asyncio
+
+        async with self._lifespan(self) as state:
+            workers = self.make_workers(Choice.of(options), state)
+            running = [asyncio.ensure_future(worker.run()) for worker in workers]
+            try:
+                yield
+            finally:
+                for worker in workers:
+                    worker.stop()
+                await asyncio.gather(*running)
+
+    @contextlib.asynccontextmanager
+    async def workers(self, choice: Choice) -> AsyncIterator[list[Worker]]:
+        """Give this process's workers, not started, within the application's lifespan; ConfigurationError as `work`."""
         if self.settings.mode != "queue":
             raise ConfigurationError(
                 f"workers.mode is {self.settings.mode!r}: jobs run in the process that enqueues them, "
@@ -250,27 +265,28 @@ class Stoker(JobRegistry[S], Generic[S]):
                 "use sqlite:///stoker.sqlite3, or workers.mode: async"
             )
         async with self._lifespan(self) as state:
-            yield self.make_workers(choice or Choice(), state)
-
-    @property
-    def worked_stores(self) -> tuple[str, ...]:
-        """Name the stores that jobs of this application wait in, in the order of `make_workers`."""
-        return tuple(dict.fromkeys(definition.store for definition in self.performable.values())) or ("default",)
+            yield self.make_workers(choice, state)
 
     def make_workers(self, choice: Choice, state: object) -> list[Worker]:
-        """Make one worker for each store that jobs of this application wait in; they are not started."""
-        self.check()
-        return [self._make_worker(store, choice, state) for store in self.worked_stores]
-
-    def _make_worker(self, store: str, choice: Choice, state: object) -> Worker:
+        """Make one worker for each store that the chosen jobs wait in; they are not started."""
         from stoker.app.plans import plan_worker
+
+        self.check()
+        plan = plan_worker(self.performable, self.settings, choice)
+        stores = dict.fromkeys(self.performable[name].store for name in plan.names)
+        return [self._make_worker(store, plan, state) for store in stores]
+
+    def _make_worker(self, store: str, plan: WorkerPlan, state: object) -> Worker:
+        from msgspec.structs import replace
+
         from stoker.runtime.worker import Worker
 
-        definitions = {name: one for name, one in self.performable.items() if one.store == store}
+        definitions = {name: self.performable[name] for name in plan.names if self.performable[name].store == store}
         return Worker(
             self.store(store),
+            store,
             definitions,
-            plan_worker(definitions, self.settings, choice),
+            replace(plan, names=tuple(definitions)),
             clock=self.clock,
             events=self.events,
             defaults=self.defaults,
@@ -297,8 +313,6 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._embedded.ensure()
 
     async def _serve_embedded(self, started: Callable[[Worker], None]) -> None:
-        from stoker.app.plans import Choice
-
         async with self._lifespan(self) as state:
             (worker,) = self.make_workers(Choice(), state)
             started(worker)

@@ -24,7 +24,8 @@ def print_banner(
     click.echo(f"stoker {_version()}: {asked.name}, environment {app.settings.environment}")
     if address:
         click.echo(f"  serving  {app.settings.web.app} on {address}")
-    for name, worker in zip(app.worked_stores, workers, strict=True) if workers else ():
+    for worker in workers:
+        name = worker.store_name
         for key, text in _lines(name, shown_url(app, name), worker.plan):
             click.echo(f"  {key:7}  {text}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import click
 import msgspec
@@ -13,7 +13,6 @@ from stoker.cli.output import number_of, print_json
 from stoker.core.job import WAITING, QueueCount, State
 
 if TYPE_CHECKING:
-    from stoker.app.stoker import Stoker
     from stoker.cli.invocation import Invocation
     from stoker.runtime.worker import Worker, WorkerPlan
 
@@ -68,10 +67,9 @@ class Left(msgspec.Struct):
                 yield f"{number_of(sum(counted.values()))} {what} ({each})"
 
 
-async def print_left(app: Stoker[Any], asked: Invocation, workers: Iterable[Worker]) -> None:
+async def print_left(asked: Invocation, workers: Iterable[Worker]) -> None:
     """Count what waits in the workers' stores and print it as the last line."""
-    stores = [app.store(name) for name in app.worked_stores]
-    counted = [(worker.plan, await store.arun(store.count())) for store, worker in zip(stores, workers, strict=True)]
+    counted = [(worker.plan, await worker.store.arun(worker.store.count())) for worker in workers]
     left = Left.of(counted)
     if asked.as_json:
         print_json({"left": left})

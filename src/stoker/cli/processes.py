@@ -10,7 +10,7 @@ from stoker.cli.left import print_left
 from stoker.runtime.process import stop_on_signals
 
 if TYPE_CHECKING:
-    from stoker.app.plans import Choice
+    from stoker.app.choice import Choice
     from stoker.app.stoker import Stoker
     from stoker.cli.invocation import Invocation
     from stoker.cli.web import WebServer
@@ -26,11 +26,11 @@ async def work(app: Stoker[Any], asked: Invocation, choice: Choice, *, until_emp
                 worker.stop()
 
         async with stop_on_signals(stop):
-            await _reach_stores(app, workers)
+            await _reach_stores(workers)
             print_banner(app, asked, workers)
             await asyncio.gather(*(worker.run(until_empty=until_empty) for worker in workers))
         if until_empty:
-            await print_left(app, asked, workers)
+            await print_left(asked, workers)
 
 
 async def serve(app: Stoker[Any], asked: Invocation, server: WebServer) -> None:
@@ -43,7 +43,7 @@ async def serve(app: Stoker[Any], asked: Invocation, server: WebServer) -> None:
 async def serve_and_work(app: Stoker[Any], asked: Invocation, choice: Choice, server: WebServer) -> None:
     """Serve and perform jobs on one event loop until a signal comes."""
     async with app.workers(choice) as workers, stop_on_signals(server.stop):
-        await _reach_stores(app, workers)
+        await _reach_stores(workers)
         print_banner(app, asked, workers, address=server.bind())
         working: asyncio.Future[Any] = asyncio.gather(*(worker.run() for worker in workers))
         serving: asyncio.Future[Any] = asyncio.ensure_future(server.run())
@@ -60,8 +60,8 @@ async def serve_and_work(app: Stoker[Any], asked: Invocation, choice: Choice, se
         await working
 
 
-async def _reach_stores(app: Stoker[Any], workers: list[Worker]) -> None:
+async def _reach_stores(workers: list[Worker]) -> None:
     """Ask each store once, so that a wrong URL or an old schema ends the process and does not repeat in its log."""
-    for name, worker in zip(app.worked_stores, workers, strict=True):
-        store, plan = app.store(name), worker.plan
+    for worker in workers:
+        store, plan = worker.store, worker.plan
         await store.arun(store.any(plan.queues, plan.names, plan.routes))

@@ -11,7 +11,7 @@ from stoker.cli.invocation import Verb, current
 from stoker.cli.moments import read_seconds
 
 if TYPE_CHECKING:
-    from stoker.app.plans import Choice
+    from stoker.app.choice import Choice
 
 
 def read_names(text: str) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _choice(
     concurrency: int | None,
     grace: float | None,
 ) -> Choice:
-    from stoker.app.plans import Choice
+    from stoker.app.choice import Choice
 
     return Choice(
         queues=_flat(queues) or None,

@@ -72,7 +72,8 @@ def describe(claim: Claim, error: BaseException, trace: str, worker: str) -> Att
         if kind.__module__ in ("builtins", "stoker.errors")
         else f"{kind.__module__}.{kind.__qualname__}"
     )
-    return AttemptFailure(claim.attempt, 0, name, _message(error)[:MESSAGE_LIMIT], trace[-TRACE_LIMIT:], worker)
+    message, trace = _storable(_message(error)[:MESSAGE_LIMIT]), _storable(trace[-TRACE_LIMIT:])
+    return AttemptFailure(claim.attempt, 0, name, message, trace, worker)
 
 
 def trace_of(error: BaseException) -> str:
@@ -89,6 +90,11 @@ def _outside(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").split(".")[0] == "stoker":
         trace = trace.tb_next
     return trace or first
+
+
+def _storable(text: str) -> str:
+    """Replace what no store can carry: a lone surrogate in an error's text must not cost the attempt its ending."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _message(error: BaseException) -> str:
@@ -121,7 +127,7 @@ def _snoozed(claim: Claim, outcome: Snoozed, policy: Policy, worker: str) -> Set
 
 
 def _ended(claim: Claim, state: State, kind: str, reason: str, duration: int, worker: str) -> Settlement:
-    error = AttemptFailure(claim.attempt, 0, kind, reason[:MESSAGE_LIMIT], worker=worker)
+    error = AttemptFailure(claim.attempt, 0, kind, _storable(reason[:MESSAGE_LIMIT]), worker=worker)
     return _final(claim, state, error, "none", duration)
 
 

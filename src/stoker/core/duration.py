@@ -15,7 +15,14 @@ Keep: TypeAlias = Duration | Literal["forever"]
 """How long something is kept: a duration, ``"forever"``, or ``0`` for not at all."""
 
 SECOND: Final = 1_000_000
-_UNITS: Final = {"ms": 1_000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND, "w": 604_800 * SECOND}
+_UNITS: Final = {
+    "ms": 1_000,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
+    "d": 86_400 * SECOND,
+    "w": 604_800 * SECOND,
+}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)", re.ASCII)
 _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d|w)\s*)+", re.ASCII)
 _LONGEST: Final = 100 * 365 * 86_400 * SECOND

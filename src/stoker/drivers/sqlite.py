@@ -123,6 +123,16 @@ class SqliteDriver:
         with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
             return self._wait_for_lock(lambda: task(connection), verb)
 
+    def configure(self, connection: sqlite3.Connection) -> None:
+        """Make a connection keep a write-ahead log (so does every other one from then on), and as careful as asked."""
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise ConfigurationError(f"{self._url}: SQLite cannot keep a write-ahead log there (a network drive?)")
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
+
     async def listen(self) -> bool:
         """Make `changed` able to see; tell whether it was not before, and so may have missed something."""
         lane = self._writing
@@ -247,7 +257,7 @@ class SqliteDriver:
             self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         try:
-            self._configure(connection)
+            self.configure(connection)
             self._prepare(connection)
             if writes:
                 self._seen = self._version(connection)
@@ -255,15 +265,6 @@ class SqliteDriver:
             connection.close()
             raise
         return connection
-
-    def _configure(self, connection: sqlite3.Connection) -> None:
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
-            raise ConfigurationError(f"{self._url}: SQLite cannot keep a write-ahead log there (a network drive?)")
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
 
     def _version(self, connection: sqlite3.Connection) -> int:
         version: int = connection.execute("PRAGMA data_version").fetchone()[0]

@@ -175,7 +175,7 @@ class Executor:
             case Discard():
                 return DiscardedByHandler(error.reason, duration)
             case Retry():
-                return Failed(error, "", error.delay, duration)
+                return Failed(error, "", error.delay, duration, asked=True)
             case _:
                 return Failed(error, trace_of(error), None, duration)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 
@@ -18,6 +19,8 @@ BATCH = 1000
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 ACCEPTED, REPEATED, GONE = Settled.ACCEPTED, Settled.REPEATED, Settled.GONE
 """Bound once: in Python 3.11 looking up a member of an enumeration costs as much as a small function."""
+
+log = logging.getLogger("stoker")
 
 
 class Settler:
@@ -76,6 +79,19 @@ class Settler:
         await self._drained.wait()
 
     async def _send(self, batch: list[tuple[Claim, Settlement]]) -> None:
+        """Send a batch; what a store cannot even be asked must cost neither the others nor the worker."""
+        try:
+            await self._send_until_answered(batch)
+        except Exception:
+            if len(batch) > 1:
+                for one in batch:
+                    await self._send([one])
+                return
+            claim = batch[0][0]
+            log.exception("%s %s: its ending cannot be stored; it runs again after its lease", claim.name, claim.id)
+            self._released(claim.token)
+
+    async def _send_until_answered(self, batch: list[tuple[Claim, Settlement]]) -> None:
         command = self._store.settle([settlement for _, settlement in batch])
         delay, uncertain = FIRST_DELAY, False
         while True:

@@ -91,6 +91,7 @@ class Worker:
     def __init__(
         self,
         store: Store,
+        store_name: str,
         definitions: Mapping[str, DefinedJob[Any]],
         plan: WorkerPlan,
         *,
@@ -102,7 +103,8 @@ class Worker:
     ) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.plan = plan
-        self._store = store
+        self.store = store
+        self.store_name = store_name
         self._definitions = definitions
         self._clock = clock
         self._events = events
@@ -202,9 +204,9 @@ class Worker:
         while True:
             await self._fetcher.idle.wait()
             await self._settler.flush()
-            question = self._store.any(plan.queues, plan.names, plan.routes)
+            question = self.store.any(plan.queues, plan.names, plan.routes)
             try:
-                if not await self._store.arun(question) and self._fetcher.idle.is_set():
+                if not await self.store.arun(question) and self._fetcher.idle.is_set():
                     return
             except StoreError:
                 pass  # the fetcher reports it and waits longer each time
@@ -248,7 +250,7 @@ class Worker:
         """A second signal may follow at once: from here on the store counts no crash against these jobs."""
         if tokens := self._leases.tokens:
             with contextlib.suppress(StoreError):
-                await self._store.arun(self._store.extend(tokens, self.plan.lease, stopping=True))
+                await self.store.arun(self.store.extend(tokens, self.plan.lease, stopping=True))
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
@@ -272,7 +274,7 @@ class Worker:
 
     async def _mark_started(self, claim: Claim) -> None:
         with contextlib.suppress(StoreError):
-            await self._store.arun(self._store.extend([claim.token], self.plan.lease, started=[claim.id]))
+            await self.store.arun(self.store.extend([claim.token], self.plan.lease, started=[claim.id]))
 
     # -- leases ------------------------------------------------------------------------------------------------------
 
@@ -321,7 +323,7 @@ class Worker:
         plan = self.plan
         wishes = Wishes(plan.names, plan.routes, self.id, plan.lease, plan.poll_interval, plan.jitter)
         return Fetcher(
-            self._store,
+            self.store,
             self._pools,
             wishes,
             self._gate,
@@ -335,7 +337,7 @@ class Worker:
     def _make_keeper(self) -> Keeper:
         lease = self.plan.lease / SECOND
         return Keeper(
-            self._store,
+            self.store,
             self._leases,
             self._clock,
             self._events,
@@ -369,13 +371,13 @@ class Worker:
         return round((performed - before) / (now - since), 1) if now > since else 0.0
 
     def _beat(self) -> None:
-        if self._store.supports(Capability.PRESENCE) and self._clock.monotonic() >= self._next_beat:
+        if self.store.supports(Capability.PRESENCE) and self._clock.monotonic() >= self._next_beat:
             self._next_beat = self._clock.monotonic() + BEAT_TTL / SECOND / 4
-            self._store.run(self._store.beat(self._info(), BEAT_TTL))
+            self.store.run(self.store.beat(self._info(), BEAT_TTL))
 
     async def _announce(self, ttl: int) -> None:
-        if self._store.supports(Capability.PRESENCE):
-            await self._store.arun(self._store.beat(self._info(), ttl))
+        if self.store.supports(Capability.PRESENCE):
+            await self.store.arun(self.store.beat(self._info(), ttl))
 
 
 async def _cancelled(*tasks: asyncio.Future[Any]) -> None:

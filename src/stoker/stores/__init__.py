@@ -1,0 +1,1 @@
+"""What bytes mean: the store contract, and the stores that keep it."""

@@ -12,7 +12,7 @@ from stoker.core.command import Replies, Sql
 from stoker.core.filters import Filter
 from stoker.core.job import AttemptFailure, Ending, JobId, QueueCount, StoredJob, WorkerInfo
 from stoker.stores.sqlite.match import where
-from stoker.stores.sqlite.wire import JOB_ROW, STATES, encode, read_array, read_jobs, row_ids
+from stoker.stores.sqlite.wire import JOB_ROW, encode, read_array, read_jobs, row_ids, state_of
 
 FIND: Final = """
 SELECT CAST((SELECT json_group_array(json(row)) FROM (
@@ -20,7 +20,7 @@ SELECT CAST((SELECT json_group_array(json(row)) FROM (
 )) AS BLOB) AS jobs"""
 
 RESULT: Final = """
-SELECT CAST(json_array(job.state, CAST(job.result AS TEXT), json((
+SELECT CAST(json_array(CAST(job.state AS INTEGER), CAST(job.result AS TEXT), json((
     SELECT json_array(failure.attempt, failure.at, CAST(failure.type AS TEXT), CAST(failure.message AS TEXT),
         CAST(failure.trace AS TEXT), CAST(failure.worker AS TEXT))
     FROM stoker_failure AS failure WHERE failure.job = job.id ORDER BY failure.id DESC LIMIT 1
@@ -96,7 +96,7 @@ def ending(replies: Replies) -> Ending | None:
     if not replies[0]:
         return None
     state, result, failure = read_array(replies[0][0][0])
-    return Ending(STATES[state - 1], result, None if failure is None else AttemptFailure(*failure))
+    return Ending(state_of(state), result, None if failure is None else AttemptFailure(*failure))
 
 
 def count_step(queues: Sequence[str]) -> Sql:
@@ -107,7 +107,7 @@ def count_step(queues: Sequence[str]) -> Sql:
 def counts(replies: Replies) -> list[QueueCount]:
     """Read the counts."""
     return [
-        QueueCount(queue, name, route, STATES[state - 1], number, oldest)
+        QueueCount(queue, name, route, state_of(state), number, oldest)
         for queue, name, route, state, number, oldest in read_array(replies[0][0][0])
     ]
 

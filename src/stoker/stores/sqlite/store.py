@@ -113,13 +113,17 @@ class SqliteStore(Store):
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema up to date and name the migrations applied."""
-        return self._driver.visit(lambda connection: schema.migrate(connection, self._clock.now()), "migrate")
+        return self._driver.visit(self._migrate, "migrate")
 
     def pending_migrations(self) -> Sequence[str]:
         """Name the migrations that `migrate` would apply; makes no file."""
         if not self._driver.path.exists():
             return list(schema.migrations())
         return self._driver.visit(schema.pending, "migrate")
+
+    def _migrate(self, connection: sqlite3.Connection) -> list[str]:
+        self._driver.configure(connection)
+        return schema.migrate(connection, self._clock.now())
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.create_function(ARGS_FUNCTION, 2, args_are, deterministic=True)

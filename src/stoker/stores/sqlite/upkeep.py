@@ -28,7 +28,10 @@ WHERE stoker_job.id = due.id"""
 ADVANCE_IF_CHANGED: Final = "UPDATE stoker_counter SET value = value + :limit WHERE changes() > 0"
 
 NEXT_DUE: Final = """
-SELECT (SELECT run_at FROM stoker_job INDEXED BY stoker_job_due WHERE state IN (1, 4) ORDER BY run_at LIMIT 1) AS due"""
+SELECT (
+    SELECT CAST(run_at AS INTEGER) FROM stoker_job INDEXED BY stoker_job_due
+    WHERE state IN (1, 4) ORDER BY run_at LIMIT 1
+) AS due"""
 
 
 def promote_steps(limit: int) -> tuple[Sql, ...]:

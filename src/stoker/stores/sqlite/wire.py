@@ -127,6 +127,11 @@ def row_ids(ids: Iterable[JobId]) -> list[int]:
     return [int(id) for id in ids if id.isdecimal() and id.isascii() and len(id) <= _LARGEST_ID]
 
 
+def state_of(code: int) -> State:
+    """Give the state of a number; one that nobody wrote on purpose shows as discarded: such a job never runs."""
+    return STATES[code - 1] if 1 <= code <= len(STATES) else State.DISCARDED
+
+
 def text(value: str) -> str:
     """Give a text that UTF-8 can hold: lone surrogates become escapes."""
     return value.encode("utf-8", "backslashreplace").decode()
@@ -192,7 +197,7 @@ def _stored(row: JobRow) -> StoredJob:
         id=JobId(row.id),
         name=row.name,
         queue=row.queue,
-        state=STATES[row.state - 1],
+        state=state_of(row.state),
         args=row.args,
         priority=row.priority,
         max_attempts=row.max_attempts,

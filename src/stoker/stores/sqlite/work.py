@@ -17,7 +17,8 @@ MOST_ARGS: Final = 32 * 1024 * 1024
 LANES_MERGED: Final = 64
 """SQLite merges the ordered arms of a compound select as a tree, and takes 500 at most."""
 
-_NEXT_DUE: Final = "(SELECT run_at FROM stoker_job WHERE state IN (1, 4) ORDER BY run_at LIMIT 1)"
+_NEXT_DUE: Final = """(SELECT CAST(run_at AS INTEGER) FROM stoker_job INDEXED BY stoker_job_due
+    WHERE state IN (1, 4) ORDER BY run_at LIMIT 1)"""
 
 CLAIMED: Final = f"""
 SELECT CAST(json_group_array({CLAIM}) AS BLOB) AS claims, {_NEXT_DUE} AS next_due, :now AS now
@@ -87,7 +88,7 @@ def lease_text(queues: int, names: int, routes: int) -> str:
 INSERT INTO stoker_lease (token, at, until, worker, ids)
 SELECT :token, :now, :now + :lease, :worker, ids
 FROM (SELECT json_group_array(id) AS ids FROM (
-    SELECT id, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before FROM (
+    SELECT id, total(size) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM (
     {chosen}
 )) WHERE before < :most)
 WHERE ids <> '[]' AND NOT EXISTS (SELECT 1 FROM stoker_lease WHERE token = :token)"""

@@ -1,0 +1,39 @@
+"""What one worker is to serve, as its starter says it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import msgspec
+
+
+class WorkOptions(TypedDict, total=False):
+    """What ``app.work(…)`` takes; what is not given is left to the settings."""
+
+    queues: Sequence[str]
+    """``"mail"``, or ``"mail:10"`` with ten slots of its own."""
+    exclude_queues: Sequence[str]
+    names: Sequence[str]
+    exclude_names: Sequence[str]
+    concurrency: int
+    """Jobs running at once in the shared pool."""
+    grace: float
+    """Seconds that running jobs have when the worker stops."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What was chosen for one worker; None leaves it to the settings."""
+
+    queues: tuple[str, ...] | None = None
+    """``"mail"`` or ``"mail:10"``, the latter with ten slots of its own."""
+    exclude_queues: tuple[str, ...] = ()
+    names: tuple[str, ...] | None = None
+    exclude_names: tuple[str, ...] = ()
+    concurrency: int | None = None
+    grace: float | None = None
+
+    @classmethod
+    def of(cls, options: WorkOptions) -> Choice:
+        """Make it of keyword options."""
+        return msgspec.convert(dict(options), cls)
