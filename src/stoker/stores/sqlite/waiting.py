@@ -11,8 +11,9 @@ from stoker.core.clock import Clock
 from stoker.drivers.bell import Bell
 from stoker.drivers.sqlite import SqliteDriver
 
-POLL_SECONDS: Final = 0.02
-"""How often a waiting worker looks whether another process has committed; one look takes a few microseconds."""
+POLL_SECONDS: Final = 0.025
+"""How often a waiting worker looks whether another process has committed. A look takes 7 µs, but waking up for it up
+to 200 µs (on a virtual machine); so an idle worker costs less than a hundredth of a core."""
 
 
 class _Ticker:
