@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stoker.core.command import Replies
 from stoker.core.job import NewJob, new_call
 from stoker.drivers import sqlite as driver
 from stoker.drivers.sqlite_unit import UnitFailed, exchange
@@ -34,9 +36,10 @@ def total(store: SqliteStore) -> int:
     return sum(row.count for row in store.run(store.count()))
 
 
-def test_a_full_disk_refuses_the_job_and_loses_none(store):
+def test_a_full_disk_refuses_the_job_and_loses_none(store: SqliteStore) -> None:
     enqueue(store)
     connection = store._driver._writing.connection
+    assert connection is not None
     connection.execute("PRAGMA max_page_count = 60")
     with pytest.raises(StoreUnavailable, match="disk is full") as refused:
         enqueue(store, '"' + "x" * 1_000_000 + '"')
@@ -48,7 +51,7 @@ def test_a_full_disk_refuses_the_job_and_loses_none(store):
     assert total(store) == 2
 
 
-def test_a_lock_held_too_long_is_told_in_time(store, tmp_path):
+def test_a_lock_held_too_long_is_told_in_time(store: SqliteStore, tmp_path: Path) -> None:
     enqueue(store)
     with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -62,7 +65,7 @@ def test_a_lock_held_too_long_is_told_in_time(store, tmp_path):
     assert total(store) == 2
 
 
-async def test_a_lock_held_for_a_moment_delays_the_command_and_not_the_loop(store, tmp_path):
+async def test_a_lock_held_for_a_moment_delays_the_command_and_not_the_loop(store: SqliteStore, tmp_path: Path) -> None:
     await store.arun(store.count())
     with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -77,14 +80,14 @@ async def test_a_lock_held_for_a_moment_delays_the_command_and_not_the_loop(stor
         assert turns == 10
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path):
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "jobs.db").write_text("This is a letter, and not a short one.\n" * 200)
     store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
     with pytest.raises(StoreUnavailable, match="not a SQLite database"):
         enqueue(store)
 
 
-def test_a_folder_that_is_missing_is_told_and_works_once_it_is_made(tmp_path):
+def test_a_folder_that_is_missing_is_told_and_works_once_it_is_made(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///data/jobs.db", root=tmp_path)
     with pytest.raises(StoreUnavailable, match="folder"):
         enqueue(store)
@@ -94,7 +97,7 @@ def test_a_folder_that_is_missing_is_told_and_works_once_it_is_made(tmp_path):
     store.close()
 
 
-def test_a_damaged_file_is_told_and_works_once_it_is_restored(store, tmp_path):
+def test_a_damaged_file_is_told_and_works_once_it_is_restored(store: SqliteStore, tmp_path: Path) -> None:
     enqueue(store)
     store.close()
     shutil.copy(tmp_path / "jobs.db", tmp_path / "backup.db")
@@ -108,11 +111,13 @@ def test_a_damaged_file_is_told_and_works_once_it_is_restored(store, tmp_path):
     assert total(store) == 1
 
 
-def test_an_answer_lost_with_the_commit_is_asked_for_again_and_stores_once(store, monkeypatch):
+def test_an_answer_lost_with_the_commit_is_asked_for_again_and_stores_once(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     enqueue(store)
-    lost = []
+    lost: list[Replies] = []
 
-    def commit_and_fail(*args):
+    def commit_and_fail(*args: Any) -> Replies:
         replies = exchange(*args)
         if not lost:
             lost.append(replies)
@@ -124,10 +129,12 @@ def test_an_answer_lost_with_the_commit_is_asked_for_again_and_stores_once(store
     assert total(store) == 2
 
 
-def test_a_store_that_stays_silent_after_a_commit_says_that_it_does_not_know(store, monkeypatch):
+def test_a_store_that_stays_silent_after_a_commit_says_that_it_does_not_know(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     enqueue(store)
 
-    def fail(*_):
+    def fail(*_: object) -> None:
         raise UnitFailed(sqlite3.OperationalError("disk I/O error"))
 
     with monkeypatch.context() as patched:
@@ -138,7 +145,7 @@ def test_a_store_that_stays_silent_after_a_commit_says_that_it_does_not_know(sto
     enqueue(store)
 
 
-def test_closing_twice_is_harmless_and_a_later_command_opens_again(store):
+def test_closing_twice_is_harmless_and_a_later_command_opens_again(store: SqliteStore) -> None:
     enqueue(store)
     store.close()
     store.close()

@@ -35,7 +35,7 @@ def total(store: SqliteStore) -> int:
     return sum(row.count for row in store.run(store.count()))
 
 
-def in_a_child(work: Callable[[], None]) -> int:
+def in_a_child(work: Callable[[], object]) -> int:
     """Fork; give the child's id. It ends without touching what pytest has open."""
     child = os.fork()
     if child:
@@ -52,7 +52,7 @@ def end_of(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_a_child_works_on_and_so_does_its_parent(store):
+def test_a_child_works_on_and_so_does_its_parent(store: SqliteStore) -> None:
     enqueue(store)
     child = in_a_child(lambda: [enqueue(store) for _ in range(20)])
     for _ in range(20):
@@ -61,7 +61,7 @@ def test_a_child_works_on_and_so_does_its_parent(store):
     assert total(store) == 41
 
 
-def test_a_child_may_use_an_event_loop_where_its_parent_did(store):
+def test_a_child_may_use_an_event_loop_where_its_parent_did(store: SqliteStore) -> None:
     async def work() -> None:
         await store.arun(store.enqueue([NewJob("work", "{}")], new_call()))
         assert await store.arun(store.any(["default"], ["work"], [""]))
@@ -73,7 +73,7 @@ def test_a_child_may_use_an_event_loop_where_its_parent_did(store):
     assert total(store) == 3
 
 
-def test_a_child_outlives_its_parents_connection(store, tmp_path):
+def test_a_child_outlives_its_parents_connection(store: SqliteStore, tmp_path: Path) -> None:
     # The parent's close deletes the log if nobody else holds the file; a child that only believed to hold it would
     # go on writing into a deleted log.
     enqueue(store)
@@ -100,7 +100,7 @@ def test_a_child_outlives_its_parents_connection(store, tmp_path):
         os.close(pipe)
 
 
-def test_forks_in_the_middle_of_commands_of_other_threads_harm_nobody(store):
+def test_forks_in_the_middle_of_commands_of_other_threads_harm_nobody(store: SqliteStore) -> None:
     stop = threading.Event()
     counts = [0, 0]
 
@@ -120,7 +120,7 @@ def test_forks_in_the_middle_of_commands_of_other_threads_harm_nobody(store):
     assert total(store) == sum(counts) + 30
 
 
-def test_a_sleeper_in_a_child_is_woken_by_its_parent(store):
+def test_a_sleeper_in_a_child_is_woken_by_its_parent(store: SqliteStore) -> None:
     asyncio.run(store.wait(["default"], 0.05))
     ready_reading, ready = os.pipe()
 

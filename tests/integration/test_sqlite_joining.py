@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,11 @@ from stoker.core.unique import UniqueKey
 from stoker.errors import DuplicateJob, EnqueueError, NotSupported, SchemaOutdated, StoreUnavailable, WrongDatabase
 from stoker.stores.sqlite import SqliteStore
 
-MODES = {"default": {}, "immediate": {"isolation_level": "IMMEDIATE"}, "by hand": {"isolation_level": None}}
+MODES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "immediate": {"isolation_level": "IMMEDIATE"},
+    "by hand": {"isolation_level": None},
+}
 
 
 @pytest.fixture
@@ -48,7 +53,9 @@ def stored(store: SqliteStore) -> list[str]:
     return [job.id for job in store.run(store.find(EVERYTHING, 100))]
 
 
-def test_the_id_is_known_before_the_commit_and_nobody_sees_the_job_until_then(store, caller):
+def test_the_id_is_known_before_the_commit_and_nobody_sees_the_job_until_then(
+    store: SqliteStore, caller: sqlite3.Connection
+) -> None:
     begin(caller)
     caller.execute("INSERT INTO customer VALUES ('Ann')")
     (id,) = enqueue(store, caller)
@@ -58,7 +65,7 @@ def test_the_id_is_known_before_the_commit_and_nobody_sees_the_job_until_then(st
     assert caller.execute("SELECT count(*) FROM customer").fetchone() == (1,)
 
 
-def test_a_rollback_takes_the_job_along(store, caller):
+def test_a_rollback_takes_the_job_along(store: SqliteStore, caller: sqlite3.Connection) -> None:
     begin(caller)
     caller.execute("INSERT INTO customer VALUES ('Ann')")
     enqueue(store, caller)
@@ -68,7 +75,7 @@ def test_a_rollback_takes_the_job_along(store, caller):
     assert len(enqueue(store)) == 1
 
 
-def test_an_enqueue_as_the_first_write_waits_for_the_commit_too(store, caller):
+def test_an_enqueue_as_the_first_write_waits_for_the_commit_too(store: SqliteStore, caller: sqlite3.Connection) -> None:
     begin(caller)
     (id,) = enqueue(store, caller)
     assert caller.in_transaction
@@ -77,29 +84,33 @@ def test_an_enqueue_as_the_first_write_waits_for_the_commit_too(store, caller):
     assert stored(store) == [id]
 
 
-def test_an_enqueue_as_the_first_write_can_be_rolled_back(store, caller):
+def test_an_enqueue_as_the_first_write_can_be_rolled_back(store: SqliteStore, caller: sqlite3.Connection) -> None:
     begin(caller)
     enqueue(store, caller)
     caller.rollback()
     assert stored(store) == []
 
 
-def test_a_block_that_fails_leaves_no_job(store, caller):
-    with pytest.raises(ZeroDivisionError), caller:
-        begin(caller)
-        enqueue(store, caller)
-        raise ZeroDivisionError
+def test_a_block_that_fails_leaves_no_job(store: SqliteStore, caller: sqlite3.Connection) -> None:
+    def block() -> None:
+        with caller:
+            begin(caller)
+            enqueue(store, caller)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        block()
     assert stored(store) == []
 
 
-async def test_async_code_joins_on_its_own_thread(store, caller):
+async def test_async_code_joins_on_its_own_thread(store: SqliteStore, caller: sqlite3.Connection) -> None:
     begin(caller)
     ((answer,)) = await store.arun(store.enqueue([NewJob("work", "{}")], new_call()), caller)
     caller.commit()
     assert stored(store) == [answer.id]
 
 
-def test_factories_of_the_caller_change_nothing(store, caller):
+def test_factories_of_the_caller_change_nothing(store: SqliteStore, caller: sqlite3.Connection) -> None:
     caller.row_factory = sqlite3.Row
     caller.text_factory = bytes
     begin(caller)
@@ -109,7 +120,7 @@ def test_factories_of_the_caller_change_nothing(store, caller):
     assert caller.row_factory is sqlite3.Row
 
 
-def test_a_duplicate_does_not_end_the_transaction(store, caller):
+def test_a_duplicate_does_not_end_the_transaction(store: SqliteStore, caller: sqlite3.Connection) -> None:
     unique = UniqueKey("key", on_conflict="raise")
     enqueue(store, None, NewJob("work", "{}", unique=unique))
     begin(caller)
@@ -121,7 +132,7 @@ def test_a_duplicate_does_not_end_the_transaction(store, caller):
     assert len(stored(store)) == 1
 
 
-def test_autocommit_has_nothing_to_join(store, tmp_path):
+def test_autocommit_has_nothing_to_join(store: SqliteStore, tmp_path: Path) -> None:
     caller = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
     with pytest.raises(EnqueueError, match="execute BEGIN first"):
         enqueue(store, caller)
@@ -129,21 +140,21 @@ def test_autocommit_has_nothing_to_join(store, tmp_path):
     assert stored(store) == []
 
 
-def test_another_file_is_refused(store, tmp_path):
+def test_another_file_is_refused(store: SqliteStore, tmp_path: Path) -> None:
     caller = sqlite3.connect(tmp_path / "other.db")
     with pytest.raises(WrongDatabase, match=r"other\.db"):
         enqueue(store, caller)
     caller.close()
 
 
-def test_a_database_in_memory_is_refused(store):
+def test_a_database_in_memory_is_refused(store: SqliteStore) -> None:
     caller = sqlite3.connect(":memory:")
     with pytest.raises(WrongDatabase, match="memory"):
         enqueue(store, caller)
     caller.close()
 
 
-def test_the_same_file_by_another_name_is_the_same(store, tmp_path):
+def test_the_same_file_by_another_name_is_the_same(store: SqliteStore, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "shop.db")
     caller = sqlite3.connect(tmp_path / "link.db")
     enqueue(store, caller)
@@ -152,19 +163,19 @@ def test_the_same_file_by_another_name_is_the_same(store, tmp_path):
     assert len(stored(store)) == 1
 
 
-def test_what_is_no_connection_is_named(store):
+def test_what_is_no_connection_is_named(store: SqliteStore) -> None:
     with pytest.raises(NotSupported, match=r"builtins\.str"):
         enqueue(store, "my transaction")
 
 
-def test_only_an_enqueue_joins(store, tmp_path):
+def test_only_an_enqueue_joins(store: SqliteStore, tmp_path: Path) -> None:
     caller = sqlite3.connect(tmp_path / "shop.db")
     with pytest.raises(NotSupported, match="claim"):
         store.run(store.claim({"default": 1}, ["work"], [""], new_token(), "worker", 1), caller)
     caller.close()
 
 
-def test_a_transaction_that_is_too_old_to_write_says_how_to_begin(store, tmp_path):
+def test_a_transaction_that_is_too_old_to_write_says_how_to_begin(store: SqliteStore, tmp_path: Path) -> None:
     caller = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
     caller.execute("BEGIN")
     caller.execute("SELECT count(*) FROM stoker_job").fetchone()
@@ -175,7 +186,7 @@ def test_a_transaction_that_is_too_old_to_write_says_how_to_begin(store, tmp_pat
     caller.close()
 
 
-def test_other_errors_are_the_callers(store, tmp_path):
+def test_other_errors_are_the_callers(store: SqliteStore, tmp_path: Path) -> None:
     caller, writer = (sqlite3.connect(tmp_path / "shop.db", isolation_level=None, timeout=0) for _ in range(2))
     writer.execute("BEGIN IMMEDIATE")
     caller.execute("BEGIN")
@@ -185,7 +196,7 @@ def test_other_errors_are_the_callers(store, tmp_path):
         connection.close()
 
 
-def test_a_first_enqueue_makes_the_schema_inside_the_transaction_that_holds_the_lock(tmp_path):
+def test_a_first_enqueue_makes_the_schema_inside_the_transaction_that_holds_the_lock(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///new.db?busy_timeout=200ms", root=tmp_path)
     caller = sqlite3.connect(tmp_path / "new.db")
     caller.execute("CREATE TABLE customer (name)")
@@ -200,7 +211,7 @@ def test_a_first_enqueue_makes_the_schema_inside_the_transaction_that_holds_the_
     store.close()
 
 
-def test_in_production_a_missing_schema_is_not_made_inside_a_transaction(tmp_path):
+def test_in_production_a_missing_schema_is_not_made_inside_a_transaction(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///new.db", root=tmp_path, auto_migrate=False)
     caller = sqlite3.connect(tmp_path / "new.db")
     caller.execute("CREATE TABLE customer (name)")

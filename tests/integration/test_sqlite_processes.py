@@ -42,7 +42,7 @@ def saturate(url: str, gate: Barrier, answers: Any) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_of_four_processes_that_saturate_the_file_none_starves(tmp_path: Path):
+def test_of_four_processes_that_saturate_the_file_none_starves(tmp_path: Path) -> None:
     # Trap 17: with SQLite's own busy handler three of the four wait for the whole run. Here the worst wait is some
     # 30 ms on two free cores; the bounds leave room for a machine on which other things run.
     url = f"sqlite:///{tmp_path}/jobs.db"
@@ -75,7 +75,7 @@ def enqueue_now_and_then(url: str) -> None:
     store.close()
 
 
-async def test_a_sleeper_learns_of_an_enqueue_in_another_process_within_a_poll(tmp_path: Path):
+async def test_a_sleeper_learns_of_an_enqueue_in_another_process_within_a_poll(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/jobs.db"
     store = SqliteStore(url)
     store.migrate()
@@ -93,7 +93,7 @@ async def test_a_sleeper_learns_of_an_enqueue_in_another_process_within_a_poll(t
     assert sorted(delays)[5] < 0.1
 
 
-def test_forty_looks_a_second_cost_less_than_a_hundredth_of_a_core(tmp_path: Path):
+def test_forty_looks_a_second_cost_less_than_a_hundredth_of_a_core(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
     store.run(store.promote(1))
     started = time.thread_time()

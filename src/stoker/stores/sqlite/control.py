@@ -11,7 +11,7 @@ from stoker.core.filters import Filter
 from stoker.core.job import Changed, JobId, Pause
 from stoker.stores.sqlite.match import where
 from stoker.stores.sqlite.upkeep import ADVANCE_IF_CHANGED
-from stoker.stores.sqlite.wire import DELETE_UNKEPT, encode, read_array
+from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, encode, read_array
 
 TELL: Final = """
 SELECT CAST((SELECT json_group_array(CAST(id AS TEXT)) FROM (
@@ -99,7 +99,8 @@ def retry_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
 
 def promote_now_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
     """Make waiting jobs available before their time."""
-    return (*_change(only, limit, MAY_PROMOTE, PROMOTE), Sql(ADVANCE_IF_CHANGED, {"limit": limit}))
+    steps = _change(only, limit, MAY_PROMOTE, PROMOTE)
+    return (*steps, Sql(ADVANCE_IF_CHANGED, {"limit": limit}))
 
 
 def requeue_steps(only: Filter, limit: int, *, force: bool) -> tuple[Sql, ...]:
@@ -145,4 +146,8 @@ def _change(only: Filter, limit: int, may: str, change: str | None, **more: Valu
     terms = f"{condition} AND {may}"
     text = DELETE if change is None else CHANGE
     asked: dict[str, Value] = {**params, "limit": limit, **more}
-    return (Sql(TELL.format(may=terms), asked), Sql(text.format(may=terms, change=change), asked))
+    return (
+        Sql(TELL.format(may=terms), asked),
+        Sql(CLOSE_WINDOWS, {}),
+        Sql(text.format(may=terms, change=change), asked),
+    )

@@ -7,7 +7,8 @@ goes last. Rows are found by id (NOT INDEXED leaves the planner no other way, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,10 @@ import msgspec
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.job import AttemptFailure, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
-from stoker.stores.sqlite.wire import CODES, DELETE_UNKEPT, encode, json_text, read_array, row_ids, text
+from stoker.stores.sqlite.wire import CLOSE_WINDOWS, CODES, DELETE_UNKEPT, encode, json_text, read_array, text
+
+LONGEST_TEXT: Final = 100_000_000
+"""SQLite takes values of up to 10⁹ bytes; a text may grow by its escapes."""
 
 REFUSED: Final = """
 SELECT CAST(json_group_array(json_array(CAST(one.value AS TEXT), claim.key, CASE
@@ -36,7 +40,7 @@ COMPLETE: Final = """
 UPDATE stoker_job NOT INDEXED SET state = 5, finished_at = :now, expires_at = :now + :keep, keep = :keep,
     result = ending.result, started_at = CASE ending.duration WHEN 0 THEN started_at ELSE :now - ending.duration END
 FROM (
-    SELECT CAST(one.key AS INTEGER) AS id, claim.key AS token, CAST(one.value AS INTEGER) AS duration,
+    SELECT one.key AS id, claim.key AS token, CAST(one.value AS INTEGER) AS duration,
         CASE instr(one.value, ' ') WHEN 0 THEN NULL ELSE substr(one.value, 1 + instr(one.value, ' ')) END AS result
     FROM json_each(:endings) AS claim CROSS JOIN json_each(claim.value) AS one LIMIT -1
 ) AS ending
@@ -75,7 +79,7 @@ UPDATE stoker_job NOT INDEXED SET state = ending.next, failures = failures + end
     keep = CASE ending.next WHEN 5 THEN ending.kept ELSE keep END,
     keep_failed = CASE WHEN ending.next > 5 THEN ending.kept ELSE keep_failed END
 FROM (
-    SELECT said.id AS id, said.place AS place, said.failed AS failed, said.snoozed AS snoozed,
+    SELECT job.id AS id, said.place AS place, said.failed AS failed, said.snoozed AS snoozed,
         said.duration AS duration, said.due AS due,
         CASE WHEN said.wanted >= 5 THEN said.wanted WHEN job.cancelling THEN 6
             WHEN said.wanted = 2 AND said.due > :now THEN 1 ELSE said.wanted END AS next,
@@ -109,38 +113,40 @@ WHERE token IN (SELECT key FROM json_each(:claims))
 
 
 class Endings(msgspec.Struct):
-    """The settlements of one call, sorted by the statement that carries them out."""
+    """The settlements of one call, sorted by the statement that carries them out; ids are texts, as they came."""
 
-    claims: dict[Token, list[int]]
+    claims: dict[Token, list[JobId]]
     """All of them."""
-    deleted: dict[Token, list[int]]
-    completed: dict[int | None, dict[Token, dict[int, str]]]
+    deleted: dict[Token, list[JobId]]
+    completed: dict[int | None, dict[Token, dict[JobId, str]]]
     """By how long they are kept."""
     others: list[Settlement]
 
 
-def sort_out(settlements: Iterable[Settlement]) -> Endings:
-    """Sort settlements; what cannot be one (an id of another store, `running`) is left out and so refused.
-
-    Of two for the same attempt the first counts.
-    """
-    found = Endings({}, {}, {}, [])
-    seen: set[tuple[JobId, Token]] = set()
+def sort_out(settlements: Sequence[Settlement]) -> Endings:
+    """Sort settlements; of two for the same attempt the first counts, and `running` is no ending and left out."""
+    if len({ending.id for ending in settlements}) < len(settlements):
+        settlements = list({(ending.id, ending.token): ending for ending in reversed(settlements)}.values())
+    claims: defaultdict[Token, list[JobId]] = defaultdict(list)
+    deleted: defaultdict[Token, list[JobId]] = defaultdict(list)
+    completed: defaultdict[int | None, defaultdict[Token, dict[JobId, str]]] = defaultdict(lambda: defaultdict(dict))
+    others: list[Settlement] = []
+    # The one loop over the endings of a busy worker: names are looked up once, and nothing is called that need not be.
+    done, none = State.COMPLETED, "none"
     for ending in settlements:
-        attempt = (ending.id, ending.token)
-        if attempt in seen or ending.state is State.RUNNING or not (ids := row_ids((ending.id,))):
-            continue
-        seen.add(attempt)
-        id, token = ids[0], ending.token
-        found.claims.setdefault(token, []).append(id)
-        if ending.state is not State.COMPLETED or ending.error is not None or ending.counts != "none":
-            found.others.append(ending)
+        token = ending.token
+        claims[token].append(ending.id)
+        if ending.state is not done or ending.error is not None or ending.counts != none:
+            others.append(ending)
         elif ending.keep == 0:
-            found.deleted.setdefault(token, []).append(id)
+            deleted[token].append(ending.id)
         else:
-            text = str(ending.duration) if ending.result is None else f"{ending.duration} {ending.result}"
-            found.completed.setdefault(ending.keep, {}).setdefault(token, {})[id] = text
-    return found
+            result = "" if ending.result is None else f" {ending.result}"
+            completed[ending.keep][token][ending.id] = f"{ending.duration}{result}"
+    for ending in [ending for ending in others if ending.state is State.RUNNING]:
+        claims[ending.token].remove(ending.id)
+        others.remove(ending)
+    return Endings(claims, deleted, dict(completed), others)
 
 
 def settle_steps(endings: Endings) -> tuple[Sql, ...]:
@@ -149,23 +155,21 @@ def settle_steps(endings: Endings) -> tuple[Sql, ...]:
     steps = [Sql(REFUSED, claims)]
     if endings.deleted:
         steps.append(Sql(DELETE, {"claims": encode(endings.deleted)}))
-    steps += [
-        Sql(COMPLETE, {"endings": _completions(by_token), "keep": keep}) for keep, by_token in endings.completed.items()
-    ]
+    for keep, by_token in endings.completed.items():
+        steps += [Sql(COMPLETE, {"endings": text, "keep": keep}) for text in _completions(by_token)]
     if endings.others:
         steps += _other_steps(endings.others)
     return (*steps, Sql(RELEASE, claims))
 
 
-def settled(settlements: Sequence[Settlement], endings: Endings) -> Callable[[Replies], dict[JobId, Settled]]:
+def settled(settlements: Sequence[Settlement]) -> Callable[[Replies], dict[JobId, Settled]]:
     """Give the reader of the answers."""
+    accepted: dict[JobId, Settled] = dict.fromkeys((ending.id for ending in settlements), Settled.ACCEPTED)
+    bad = any(ending.state is State.RUNNING for ending in settlements)
 
     def read(replies: Replies) -> dict[JobId, Settled]:
         refused = read_array(replies[0][0][0])
-        listed = sum(map(len, endings.claims.values()))
-        if not refused and listed == len(settlements):
-            return {ending.id: Settled.ACCEPTED for ending in settlements}
-        return _answers(settlements, refused)
+        return _answers(settlements, refused) if refused or bad else accepted
 
     return read
 
@@ -177,28 +181,29 @@ def _answers(settlements: Sequence[Settlement], refused: list[Any]) -> dict[JobI
         answer = said.get((ending.id, ending.token), Settled.ACCEPTED)
         if ending.state is State.RUNNING:
             answer = Settled.LOST
-        elif not row_ids((ending.id,)):
-            answer = Settled.GONE
         if answers.get(ending.id) is not Settled.ACCEPTED:
             answers[ending.id] = answer
     return answers
 
 
-def _completions(by_token: dict[Token, dict[int, str]]) -> str:
+def _completions(by_token: dict[Token, dict[JobId, str]]) -> list[str]:
+    """Write completions as JSON texts: one, or one for each job where that would be longer than a statement takes."""
     try:
         text = encode(by_token)
     except UnicodeEncodeError:
         text = "\\u0000"
-    if "\\u0000" not in text:
-        return text
-    # Seldom true: a text that JSON may not hold, or that SQLite's JSON would cut off.
-    return encode({token: {id: json_text(said) for id, said in said_by.items()} for token, said_by in by_token.items()})
+    if "\\u0000" in text:
+        # Seldom true: a text that JSON may not hold, or that SQLite's JSON would cut off.
+        text = encode({token: {id: json_text(said) for id, said in ends.items()} for token, ends in by_token.items()})
+    if len(text) <= LONGEST_TEXT:
+        return [text]
+    return [encode({token: {id: json_text(said)}}) for token, ends in by_token.items() for id, said in ends.items()]
 
 
 def _other_steps(others: list[Settlement]) -> list[Sql]:
     rows = [
         (
-            int(ending.id),
+            ending.id,
             ending.token,
             CODES[ending.state],
             ending.due.at,
@@ -211,7 +216,7 @@ def _other_steps(others: list[Settlement]) -> list[Sql]:
         )
         for ending in others
     ]
-    steps = [*_failure_steps(others), Sql(END, {"endings": encode(rows)})]
+    steps = [*_failure_steps(others), Sql(CLOSE_WINDOWS, {}), Sql(END, {"endings": encode(rows)})]
     if any(ending.state is State.AVAILABLE for ending in others):
         steps.append(Sql(ADVANCE, {"count": len(others)}))
     return [*steps, Sql(DELETE_UNKEPT, {})]
@@ -232,7 +237,7 @@ def _holds_nul(error: AttemptFailure) -> bool:
 def _failure(ending: Settlement, error: AttemptFailure) -> dict[str, Value]:
     """Give what `RECORD` takes by place and `RECORD_ONE` by name."""
     return {
-        "id": int(ending.id),
+        "id": ending.id,
         "token": ending.token,
         "attempt": error.attempt,
         "type": text(error.type),

@@ -187,7 +187,7 @@ class SqliteStore(Store):
 
     def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
         endings = settling.sort_out(settlements)
-        steps, read = settling.settle_steps(endings), settling.settled(settlements, endings)
+        steps, read = settling.settle_steps(endings), settling.settled(settlements)
         if all(ending.state.final for ending in endings.others):
             return Command("settle", steps, read, Retry.KEYED)
         return Rings("settle", steps, read, Retry.KEYED)

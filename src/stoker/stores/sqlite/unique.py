@@ -84,6 +84,7 @@ FROM stoker_call WHERE call = :call"""
 
 FORGET: Final = "DELETE FROM stoker_call WHERE call = :call AND conflict IS NOT NULL"
 
+_NEW_STATES: Final = frozenset({"scheduled", "available"})
 _FOLLOWING: Final = {"replace": (REPLACE,), "reschedule": (RESCHEDULE,)}
 
 
@@ -120,10 +121,13 @@ def _fold(found: Sorted, depth: int, earlier: int, place: int, job: NewJob) -> b
     """Let an earlier job of the call with the same key do what this one asks for, if that comes to the same."""
     layer = found.layers[depth]
     first = layer[earlier]
-    policy = job.unique and job.unique.on_conflict
+    if job.unique is None or first.unique is None:
+        return False
+    policy = job.unique.on_conflict
     if policy == "raise":
         raise DuplicateJob(job.name, "another job of the same call")
-    if policy != "keep" and policy != (first.unique and first.unique.on_conflict):
+    takes_key = first.unique.within is not None or _NEW_STATES.issubset(first.unique.states)
+    if not takes_key or policy not in ("keep", first.unique.on_conflict):
         return False
     if policy == "replace":
         layer[earlier] = msgspec.structs.replace(first, args=job.args, version=job.version)

@@ -9,7 +9,7 @@ from typing import Final
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.duration import SECOND
 from stoker.core.job import Changed, JobId, Moved, Reclaimed, Token
-from stoker.stores.sqlite.wire import DELETE_UNKEPT, encode, read_array
+from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, encode, read_array
 
 RECEIPTS_KEPT_FOR: Final = 3600 * SECOND
 
@@ -37,7 +37,7 @@ SELECT (
 def promote_steps(limit: int) -> tuple[Sql, ...]:
     """Give the steps that make due jobs available, those that were due first in front."""
     params = {"limit": limit}
-    return (Sql(COUNT_DUE, params), Sql(PROMOTE, params), Sql(ADVANCE_IF_CHANGED, params), Sql(NEXT_DUE, {}))
+    return tuple(Sql(text, params) for text in (COUNT_DUE, CLOSE_WINDOWS, PROMOTE, ADVANCE_IF_CHANGED, NEXT_DUE))
 
 
 def promoted(replies: Replies) -> Moved:
@@ -91,7 +91,15 @@ WHERE EXISTS (SELECT 1 FROM {leases})"""
 
 DELETE_LEASES: Final = "DELETE FROM stoker_lease WHERE token IN (SELECT token FROM {leases})"
 
-_RECLAIM: Final = (TELL_TAKEN, RECORD_CRASHES, TAKE_BACK, ADVANCE_BY_LEASES, DELETE_UNKEPT, DELETE_LEASES)
+_RECLAIM: Final = (
+    TELL_TAKEN,
+    RECORD_CRASHES,
+    CLOSE_WINDOWS,
+    TAKE_BACK,
+    ADVANCE_BY_LEASES,
+    DELETE_UNKEPT,
+    DELETE_LEASES,
+)
 
 
 def reclaim_steps(limit: int, tokens: Sequence[Token]) -> tuple[Sql, ...]:
@@ -127,7 +135,6 @@ WHERE first IN (SELECT first FROM stoker_call ORDER BY first LIMIT :limit) AND a
 
 MORE_RECEIPTS: Final = "SELECT (SELECT at < :now - :kept FROM stoker_call ORDER BY first LIMIT 1) AS more"
 
-CLOSE_WINDOWS: Final = "DELETE FROM stoker_slot INDEXED BY stoker_slot_window WHERE held = 0 AND until <= :now"
 FORGET_WORKERS: Final = "DELETE FROM stoker_worker WHERE until <= :now"
 
 

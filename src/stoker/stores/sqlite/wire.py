@@ -116,6 +116,9 @@ DELETE FROM stoker_job NOT INDEXED
 WHERE id IN (SELECT id FROM stoker_job INDEXED BY stoker_job_expiry WHERE expires_at = :now)"""
 """Deletes what ended in this unit and is not to be kept."""
 
+CLOSE_WINDOWS: Final = "DELETE FROM stoker_slot INDEXED BY stoker_slot_window WHERE held = 0 AND until <= :now"
+"""Frees the keys whose time is over, for jobs that come to wait again."""
+
 
 def encode(value: object) -> str:
     """Write a value as JSON text for `json_each`."""

@@ -79,18 +79,22 @@ def claimed(replies: Replies) -> Claimed:
 def lease_text(queues: int, names: int, routes: int) -> str:
     """Write the statement that leases the first jobs of so many queues, each a merge of its lanes.
 
-    A lane (queue, route, name) is a seek in the index of available jobs, read only as far as the merge needs it.
+    A lane (queue, route, name) is a seek in the index of available jobs, read only as far as the merge needs it. The
+    running sum of sizes costs more than all of that, so it is taken only where the jobs are too large together.
     """
     chosen = "\n    UNION ALL ".join(
         f"SELECT id, size FROM ({_merged(queue, names, routes)})" for queue in range(queues)
     )
     return f"""
 INSERT INTO stoker_lease (token, at, until, worker, ids)
-SELECT :token, :now, :now + :lease, :worker, ids
-FROM (SELECT json_group_array(id) AS ids FROM (
-    SELECT id, total(size) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM (
+SELECT :token, :now, :now + :lease, :worker, CASE WHEN size <= :most THEN ids ELSE (
+    SELECT json_group_array(id) FROM (
+        SELECT id, total(size) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM (
     {chosen}
-)) WHERE before < :most)
+)) WHERE before < :most) END
+FROM (SELECT json_group_array(id) AS ids, total(size) AS size FROM (
+    {chosen}
+))
 WHERE ids <> '[]' AND NOT EXISTS (SELECT 1 FROM stoker_lease WHERE token = :token)"""
 
 

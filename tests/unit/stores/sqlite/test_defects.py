@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stoker.core.filters import EVERYTHING
-from stoker.core.job import Claimed, Due, NewJob, State, new_call, new_token
+from stoker.core.job import Claim, Claimed, Due, NewJob, State, new_call, new_token
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.sqlite import SqliteStore
 
@@ -63,19 +63,19 @@ def claim(store: SqliteStore, limit: int = 100) -> Claimed:
 @pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_row_is_claimed_as_a_defect_among_its_healthy_neighbours(
     store: SqliteStore, tmp_path: Path, change: str
-):
+) -> None:
     ids = enqueue(store)
     damage(tmp_path, change, ids[1])
 
-    claims = {claim.id: claim for claim in claim(store).claims}
+    claims: dict[str, Claim] = {claim.id: claim for claim in claim(store).claims}
     assert sorted(claims) == sorted(ids)
     assert [claims[id].defect is not None for id in ids] == [False, True, False]
-    assert claims[ids[1]].token == claims[ids[0]].token  # type: ignore[index]
-    assert claims[ids[2]].args == '{"n":2}'  # type: ignore[index]
+    assert claims[ids[1]].token == claims[ids[0]].token
+    assert claims[ids[2]].args == '{"n":2}'
 
 
 @pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_row_can_be_settled_and_looked_at(store: SqliteStore, tmp_path: Path, change: str):
+def test_a_damaged_row_can_be_settled_and_looked_at(store: SqliteStore, tmp_path: Path, change: str) -> None:
     ids = enqueue(store)
     damage(tmp_path, change, ids[1])
     endings = [Settlement(claim.id, claim.token, State.DISCARDED) for claim in claim(store).claims]
@@ -87,7 +87,7 @@ def test_a_damaged_row_can_be_settled_and_looked_at(store: SqliteStore, tmp_path
 
 
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
-def test_what_does_not_matter_to_an_attempt_is_no_defect(store: SqliteStore, tmp_path: Path, change: str):
+def test_what_does_not_matter_to_an_attempt_is_no_defect(store: SqliteStore, tmp_path: Path, change: str) -> None:
     ids = enqueue(store)
     for id in ids:
         damage(tmp_path, change, id)
@@ -98,7 +98,7 @@ def test_what_does_not_matter_to_an_attempt_is_no_defect(store: SqliteStore, tmp
     assert len(store.run(store.find(EVERYTHING, 10))) == 3
 
 
-def test_a_due_time_of_text_breaks_no_claim(store: SqliteStore, tmp_path: Path):
+def test_a_due_time_of_text_breaks_no_claim(store: SqliteStore, tmp_path: Path) -> None:
     (later,) = enqueue(store, 1, due=Due(60_000_000))
     enqueue(store, 1)
     damage(tmp_path, "run_at = 'soon'", later)
@@ -107,7 +107,7 @@ def test_a_due_time_of_text_breaks_no_claim(store: SqliteStore, tmp_path: Path):
     assert store.run(store.promote(10)).count == 0
 
 
-def test_a_state_that_does_not_exist_is_shown_and_never_claimed(store: SqliteStore, tmp_path: Path):
+def test_a_state_that_does_not_exist_is_shown_and_never_claimed(store: SqliteStore, tmp_path: Path) -> None:
     ids = enqueue(store)
     damage(tmp_path, "state = 99", ids[0])
     damage(tmp_path, "state = 'odd'", ids[1])
@@ -116,7 +116,7 @@ def test_a_state_that_does_not_exist_is_shown_and_never_claimed(store: SqliteSto
     assert len(store.run(store.find(EVERYTHING, 10))) == 3
 
 
-def test_a_claim_carries_no_more_arguments_than_fit_one_reply(store: SqliteStore, tmp_path: Path):
+def test_a_claim_carries_no_more_arguments_than_fit_one_reply(store: SqliteStore, tmp_path: Path) -> None:
     ids = enqueue(store)
     damage(tmp_path, "size = 40000000", ids[0])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +73,13 @@ def connection(store: SqliteStore, tmp_path: Path) -> Iterator[sqlite3.Connectio
 
 @pytest.mark.parametrize("rows", [0, 1, 3, 2000])
 @pytest.mark.parametrize("verb", VERBS)
-def test_jobs_are_found_by_key_or_index(store: SqliteStore, connection: sqlite3.Connection, verb: str, rows: int):
+def test_jobs_are_found_by_key_or_index(
+    store: SqliteStore, connection: sqlite3.Connection, verb: str, rows: int
+) -> None:
     with_statistics_of(store, connection, rows)
     for step in VERBS[verb](store).steps:
         assert isinstance(step, Sql)
-        params = step.params if isinstance(step.params, dict) else step.params[0]
+        params = step.params if isinstance(step.params, Mapping) else step.params[0]
         plan = connection.execute(f"EXPLAIN QUERY PLAN {step.text}", {**params, "now": NOW}).fetchall()
         for *_, detail in plan:
             assert not walks_over_jobs(detail), f"{detail} in {step.text}"
@@ -86,7 +88,7 @@ def test_jobs_are_found_by_key_or_index(store: SqliteStore, connection: sqlite3.
 @pytest.mark.parametrize("rows", [0, 1, 3])
 def test_a_claim_does_not_notice_a_hundred_thousand_jobs_of_other_names(
     store: SqliteStore, connection: sqlite3.Connection, rows: int
-):
+) -> None:
     with_statistics_of(store, connection, rows)
     connection.execute("DELETE FROM stoker_job")
     alone = work_of(connection, store, 5)
@@ -96,19 +98,19 @@ def test_a_claim_does_not_notice_a_hundred_thousand_jobs_of_other_names(
         store.run(store.enqueue([NewJob("work", "{}", route="gpu")] * 5000, new_call()))
         store.run(store.enqueue([NewJob("work", "{}", due=Due(60_000_000))] * 5000, new_call()))
 
-    assert work_of(connection, store, 5) < alone * 2 + 2
+    assert work_of(connection, store, 5) < alone * 2 + 10
 
 
-def test_settling_does_not_notice_the_jobs_that_are_kept(store: SqliteStore, connection: sqlite3.Connection):
+def test_settling_does_not_notice_the_jobs_that_are_kept(store: SqliteStore, connection: sqlite3.Connection) -> None:
     with_statistics_of(store, connection, 1)
     alone = work_of(connection, store, 5)
     store.run(store.enqueue([NewJob("unknown", "{}")] * 10_000, new_call()))
     store.run(store.enqueue([NewJob("unknown", "{}")] * 10_000, new_call()))
 
-    assert work_of(connection, store, 5) < alone * 2 + 2
+    assert work_of(connection, store, 5) < alone * 2 + 10
 
 
-def test_where_there_is_nothing_to_do_nothing_is_written(store: SqliteStore, connection: sqlite3.Connection):
+def test_where_there_is_nothing_to_do_nothing_is_written(store: SqliteStore, connection: sqlite3.Connection) -> None:
     store.run(store.promote(10))  # opens the connection, which may touch the file
     before = connection.execute("PRAGMA data_version").fetchone()
     for command in (
@@ -123,12 +125,12 @@ def test_where_there_is_nothing_to_do_nothing_is_written(store: SqliteStore, con
         assert connection.execute("PRAGMA data_version").fetchone() == before, command.name
 
 
-def test_a_store_without_unique_jobs_does_not_pay_for_them(store: SqliteStore):
+def test_a_store_without_unique_jobs_does_not_pay_for_them(store: SqliteStore) -> None:
     texts = [step.text for step in store.enqueue([NewJob("work", "{}")], new_call()).steps if isinstance(step, Sql)]
     assert not any("stoker_slot" in text or "stoker_answer" in text for text in texts)
 
 
-def test_three_hundred_lanes_are_merged_in_order(store: SqliteStore):
+def test_three_hundred_lanes_are_merged_in_order(store: SqliteStore) -> None:
     names = [f"job{number}" for number in range(100)]
     jobs = [NewJob(name, "{}", queue="q", route=route) for name in names for route in ("", "a", "b")]
     ids = [answer.id for answer in store.run(store.enqueue(jobs, new_call()))]
@@ -157,7 +159,7 @@ def walks_over_jobs(detail: str) -> bool:
 
 
 def work_of(connection: sqlite3.Connection, store: Store, jobs: int) -> int:
-    """Enqueue, claim and settle some jobs; give the thousands of instructions that claim and settle cost."""
+    """Enqueue, claim and settle some jobs; give the hundreds of instructions that claim and settle cost."""
     store.run(store.enqueue([NewJob("work", "{}")] * jobs, new_call()))
     ticks = 0
 
@@ -166,7 +168,7 @@ def work_of(connection: sqlite3.Connection, store: Store, jobs: int) -> int:
         ticks += 1
         return 0
 
-    connection.set_progress_handler(tick, 1000)
+    connection.set_progress_handler(tick, 100)
     command = store.claim({"default": jobs}, ["work", "mail"], [""], new_token(), "worker", 30_000_000)
     claims = command.read(exchange(connection, command, NOW)).claims
     assert len(claims) == jobs

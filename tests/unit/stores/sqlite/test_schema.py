@@ -13,18 +13,18 @@ from stoker.errors import SchemaOutdated
 from stoker.stores.sqlite import SqliteStore, schema
 
 
-def test_a_script_is_split_at_the_ends_of_statements_and_not_inside_triggers():
+def test_a_script_is_split_at_the_ends_of_statements_and_not_inside_triggers() -> None:
     script = "CREATE TABLE a (b); -- one;\nCREATE TRIGGER t AFTER INSERT ON a\nBEGIN\n DELETE FROM a;\nEND;\n"
     assert [text.split()[1] for text in schema.statements(script)] == ["TABLE", "TRIGGER"]
 
 
-def test_migrations_are_numbered_and_end_complete():
+def test_migrations_are_numbered_and_end_complete() -> None:
     for number, (name, script) in enumerate(schema.migrations().items(), 1):
         assert name.startswith(f"{number:04}_")
         assert sqlite3.complete_statement(script)
 
 
-def test_migrating_twice_applies_once(tmp_path: Path):
+def test_migrating_twice_applies_once(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
     assert list(store.pending_migrations()) == list(schema.migrations())
     assert list(store.migrate()) == list(schema.migrations())
@@ -32,19 +32,19 @@ def test_migrating_twice_applies_once(tmp_path: Path):
     assert list(store.migrate()) == []
 
 
-def test_asking_what_is_pending_makes_no_file(tmp_path: Path):
+def test_asking_what_is_pending_makes_no_file(tmp_path: Path) -> None:
     SqliteStore("sqlite:///jobs.db", root=tmp_path).pending_migrations()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_first_command_makes_the_schema(tmp_path: Path):
+def test_the_first_command_makes_the_schema(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
     assert store.run(store.count()) == []
     assert list(store.pending_migrations()) == []
     store.close()
 
 
-def test_in_production_a_missing_schema_says_what_to_run(tmp_path: Path):
+def test_in_production_a_missing_schema_says_what_to_run(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///jobs.db", root=tmp_path, auto_migrate=False)
     with pytest.raises(SchemaOutdated, match="stoker migrate"):
         store.run(store.enqueue([NewJob("work", "{}")], new_call()))
@@ -53,7 +53,7 @@ def test_in_production_a_missing_schema_says_what_to_run(tmp_path: Path):
     store.close()
 
 
-def test_tables_that_vanish_are_made_again_by_the_next_command_but_one(tmp_path: Path):
+def test_tables_that_vanish_are_made_again_by_the_next_command_but_one(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
     store.run(store.count())
     with sqlite3.connect(tmp_path / "jobs.db") as other:
@@ -65,7 +65,7 @@ def test_tables_that_vanish_are_made_again_by_the_next_command_but_one(tmp_path:
     store.close()
 
 
-def test_other_tables_of_the_file_are_left_alone(tmp_path: Path):
+def test_other_tables_of_the_file_are_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as shop:
         shop.execute("CREATE TABLE customer (name)")
         shop.execute("INSERT INTO customer VALUES ('Ann')")
@@ -88,7 +88,7 @@ def _work(path: str, gate: object, answers: object) -> None:
     answers.put(_migrate(path, gate))  # type: ignore[attr-defined]
 
 
-def test_of_many_processes_that_migrate_at_once_each_migration_is_applied_by_one(tmp_path: Path):
+def test_of_many_processes_that_migrate_at_once_each_migration_is_applied_by_one(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     count = 6
     gate, answers = spawn.Barrier(count), spawn.Queue()

@@ -104,7 +104,8 @@ CREATE TABLE stoker_slot (
 CREATE INDEX stoker_slot_window ON stoker_slot (until) WHERE held = 0;
 
 -- A key follows its holder through every verb: given up where the state is not one of its own, taken again on
--- re-entry if it is free, and otherwise left to whoever has it.
+-- re-entry if it is free, and otherwise left to whoever has it. Where the row tells the present instant a window that
+-- has closed is free too; the verbs that make jobs wait again delete such windows first.
 CREATE TRIGGER stoker_slot_follows AFTER UPDATE OF state ON stoker_job
 WHEN NEW.slot IS NOT NULL AND NEW.state <> OLD.state
 BEGIN
@@ -112,7 +113,8 @@ BEGIN
     DELETE FROM stoker_slot WHERE key = NEW.slot AND holder = NEW.id AND held = 0 AND until IS NULL;
     INSERT INTO stoker_slot (key, holder, held)
     SELECT NEW.slot, NEW.id, 1 WHERE (NEW.slot_states >> NEW.state) & 1
-    ON CONFLICT (key) DO NOTHING;
+    ON CONFLICT (key) DO UPDATE SET holder = NEW.id, held = 1, until = NULL
+    WHERE NOT held AND until <= CASE WHEN NEW.state = 3 THEN NEW.started_at WHEN NEW.state >= 5 THEN NEW.finished_at END;
 END;
 
 CREATE TRIGGER stoker_slot_goes AFTER DELETE ON stoker_job WHEN OLD.slot IS NOT NULL
