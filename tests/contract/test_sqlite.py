@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stoker.core.command import Replies
+from stoker.drivers import sqlite as driver
+from stoker.drivers.sqlite_unit import UnitFailed, exchange
+from stoker.stores.base import Store
 from stoker.stores.sqlite import SqliteStore
 from stoker.testing.contract import Place, StoreContract
 
 
+@contextmanager
+def losing_a_reply(_store: Store) -> Iterator[None]:
+    """Let the next commit succeed and look like one of which nobody knows; the driver then sends again."""
+    lost: list[Replies] = []
+
+    def exchange_and_lose(*args: Any) -> Replies:
+        replies = exchange(*args)
+        if lost:
+            return replies
+        lost.append(replies)
+        raise UnitFailed(sqlite3.OperationalError("disk I/O error"))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(driver, "exchange", exchange_and_lose)
+        yield
+    assert lost
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(partial(SqliteStore, f"sqlite:///{tmp_path}/jobs.db"), between_processes=True)
+    connect = partial(SqliteStore, f"sqlite:///{tmp_path}/jobs.db")
+    return Place(connect, between_processes=True, losing_a_reply=losing_a_reply)
 
 
 class TestSqliteStore(StoreContract):
