@@ -91,8 +91,9 @@ def test_workers_that_are_killed_again_and_again_lose_no_job_and_settle_none_twi
     crashed = [job for job in jobs if job.crashes]
     assert crashed, "no kill hit a running job: the test has proven nothing"
     assert all(job.crashes + 1 <= job.starts for job in crashed)
-    finished = max(job.finished_at or 0 for job in crashed)
-    assert finished - kills[-1] < (lease + 10) * SECOND
+    # When the last one became available again; how long the others in the queue then take is another matter.
+    back = max(job.run_at for job in crashed)
+    assert back - kills[-1] < (lease + 10) * SECOND
 
 
 @pytest.mark.timeout(120)

@@ -508,3 +508,60 @@ async def test_an_ending_that_cannot_be_stored_costs_neither_the_others_nor_the_
     assert states[2] is State.RUNNING
     rig.clock.advance("31s")
     assert rig.store.run(rig.store.reclaim(10)).available == (handles[2].id,)
+
+
+def crash(rig: Rig, jobs: int) -> None:
+    """Let a worker die that held so many jobs of the name `waits`."""
+    store = rig.store
+    store.run(store.claim({"default": jobs}, ["waits"], [""], new_token(), "dead", 1_000_000))
+    rig.clock.advance(2)
+    store.run(store.reclaim(10))
+
+
+async def test_a_suspect_taken_out_on_its_way_to_a_slot_does_not_strand_those_behind_it(rig: Rig) -> None:
+    waits, opened, started = gate(rig)
+    suspects = [waits.enqueue(n) for n in range(6)]
+    crash(rig, 6)
+    async with rig.working(concurrency=6) as worker:
+        await rig.settle_down()
+        assert started == [0]
+        (pool,) = worker.pools
+        add, lost = pool.add, []
+
+        def lose_one(claims: list[Any]) -> None:
+            pool.add = add  # type: ignore[method-assign]
+            lost.extend(claims)
+
+        pool.add = lose_one  # type: ignore[method-assign]
+        opened.set()
+        await rig.pass_time(2)
+        assert len(lost) == 1
+        assert sum(rig.state(suspect.id) is State.COMPLETED for suspect in suspects) == 5
+
+
+async def test_a_suspect_that_waits_for_its_turn_can_be_cancelled(rig: Rig) -> None:
+    waits, opened, started = gate(rig)
+    suspects = [waits.enqueue(n) for n in range(3)]
+    crash(rig, 3)
+    async with rig.working(concurrency=5):
+        await rig.settle_down()
+        suspects[1].cancel()
+        await rig.pass_time(0.5)
+        assert rig.state(suspects[1].id) is State.CANCELLED
+        opened.set()
+        await rig.pass_time(15)
+    assert started == [0, 2]
+
+
+async def test_a_suspect_whose_lease_is_lost_while_it_waits_is_not_performed(rig: Rig) -> None:
+    waits, opened, started = gate(rig)
+    suspects = [waits.enqueue(n) for n in range(3)]
+    crash(rig, 3)
+    async with rig.working(concurrency=5):
+        await rig.settle_down()
+        rig.store.run(rig.store.pause("queue", ["default"], True))
+        rig.store.run(rig.store.requeue(Filter(ids=tuple(s.id for s in suspects)), 10, force=True))
+        await rig.pass_time(0.5)
+        opened.set()
+        await rig.pass_time(15)
+    assert started == [0]

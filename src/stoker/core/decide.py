@@ -22,6 +22,7 @@ from stoker.core.outcome import (
 )
 from stoker.core.settlement import Settlement
 
+COMPLETED = State.COMPLETED
 MESSAGE_LIMIT = 2_000
 TRACE_LIMIT = 16_000
 
@@ -43,7 +44,7 @@ def decide(claim: Claim, outcome: Outcome, policy: Policy, *, chance: float = 0.
             return Settlement(
                 claim.id,
                 claim.token,
-                State.COMPLETED,
+                COMPLETED,
                 keep=claim.keep,
                 result=outcome.result,
                 duration=outcome.duration,

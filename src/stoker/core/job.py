@@ -65,7 +65,7 @@ class Due(msgspec.Struct, frozen=True, array_like=True):
 NOW: Final = Due()
 
 
-class NewJob(msgspec.Struct, frozen=True):
+class NewJob(msgspec.Struct, frozen=True, gc=False):
     """A job on its way into a store."""
 
     name: str
@@ -96,7 +96,7 @@ class NewJob(msgspec.Struct, frozen=True):
     """The job this one replays."""
 
 
-class Enqueued(msgspec.Struct, frozen=True):
+class Enqueued(msgspec.Struct, frozen=True, gc=False):
     """The answer for one job of an enqueue call."""
 
     id: JobId

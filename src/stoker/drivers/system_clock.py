@@ -15,9 +15,7 @@ class SystemClock:
         """Give the wall clock, in microseconds since the epoch."""
         return time.time_ns() // 1_000
 
-    def monotonic(self) -> float:
-        """Give a clock that never goes back, in seconds."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
         """Call back on the running event loop after ``delay`` seconds; RuntimeError when none runs."""

@@ -15,7 +15,7 @@ from stoker.jobs.options import Defaults, EnqueueTerms
 R_co = TypeVar("R_co", covariant=True)
 
 
-class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False):
+class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
     """What ``job.draft(…)`` gives: for `enqueue_many`, or to be enqueued later."""
 
     definition: DefinedJob[R_co]

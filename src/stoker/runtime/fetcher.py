@@ -216,12 +216,15 @@ class Fetcher:
     async def return_stale(self) -> None:
         """Give back the claims that have waited too long: another worker may be free.
 
-        Suspects that wait behind another one go for longer, or they would hold the slots of jobs that could run.
+        Suspects that wait behind one that takes long go for longer, or they would hold the slots of jobs that could
+        run; behind quick ones they have their turn soon.
         """
         oldest = self._clock.monotonic() - BUFFER_LIFE
         for pool in self._pools:
             while pool.waiting and self._leases.taken_at(pool.waiting[0].token) < oldest:
                 self._give_back(pool.waiting.popleft(), GivenBack("no slot was free"))
-        while self._gate.waiting and self._leases.taken_at(self._gate.waiting[0][1].token) < oldest:
-            self._give_back(self._gate.pop()[1], GivenBack("another suspect runs", delay=SUSPECT_DELAY))
+        if self._gate.taken_at is not None and self._gate.taken_at < oldest:
+            for claim in self._gate.take_out(lambda claim: True):
+                self._give_back(claim, GivenBack("another suspect runs", delay=SUSPECT_DELAY))
+        self._gate.admit()
         self.freed()

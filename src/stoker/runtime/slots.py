@@ -14,7 +14,7 @@ from contextvars import copy_context
 from enum import Enum
 
 from stoker.core.clock import Clock, Timer
-from stoker.core.job import Claim, JobId
+from stoker.core.job import Claim
 from stoker.jobs.context import Context, Flag
 
 TURN = 0.002
@@ -74,30 +74,38 @@ class SuspectGate:
     """
 
     def __init__(self) -> None:
-        self.taken = False
+        self.taken_at: float | None = None
+        """Since when a suspect runs, in monotonic seconds; None while none does."""
         self.waiting: deque[tuple[Pool, Claim]] = deque()
 
-    def enter(self, pool: Pool, claim: Claim) -> bool:
+    def enter(self, pool: Pool, claim: Claim, now: float) -> bool:
         """Take the gate, or leave the claim with it until the gate is free."""
-        if self.taken:
+        if self.taken_at is not None:
             self.waiting.append((pool, claim))
             pool.held += 1
             return False
-        self.taken = True
+        self.taken_at = now
         return True
 
     def leave(self) -> None:
         """Free the gate and send the next suspect to its pool."""
-        self.taken = False
-        if self.waiting:
-            pool, claim = self.pop()
+        self.taken_at = None
+        self.admit()
+
+    def admit(self) -> None:
+        """Send a suspect to its pool if none runs: one that was sent before may have been taken out on its way."""
+        if self.taken_at is None and self.waiting:
+            pool, claim = self.waiting.popleft()
+            pool.held -= 1
             pool.add([claim])
 
-    def pop(self) -> tuple[Pool, Claim]:
-        """Take out the claim that has waited longest."""
-        pool, claim = self.waiting.popleft()
-        pool.held -= 1
-        return pool, claim
+    def take_out(self, chosen: Callable[[Claim], bool]) -> list[Claim]:
+        """Take out the chosen claims that wait here."""
+        out = [(pool, claim) for pool, claim in self.waiting if chosen(claim)]
+        for pool, _ in out:
+            pool.held -= 1
+        self.waiting = deque((pool, claim) for pool, claim in self.waiting if not chosen(claim))
+        return [claim for _, claim in out]
 
 
 class Pool:
@@ -136,13 +144,16 @@ class Pool:
         self.waiting.extend(claims)
         self._spawn()
 
+    def take_out(self, chosen: Callable[[Claim], bool]) -> list[Claim]:
+        """Take out the chosen claims that wait for a slot."""
+        out = [claim for claim in self.waiting if chosen(claim)]
+        if out:
+            self.waiting = deque(claim for claim in self.waiting if not chosen(claim))
+        return out
+
     def running(self) -> Iterator[Slot]:
         """Give the slots that perform a job just now."""
         return (slot for slot in self.slots if slot.claim is not None)
-
-    def slot_of(self, id: JobId) -> Slot | None:
-        """Find the slot that performs a job."""
-        return next((slot for slot in self.running() if slot.claim is not None and slot.claim.id == id), None)
 
     def _spawn(self) -> None:
         if self.waiting and len(self.slots) < self.concurrency:
@@ -178,7 +189,7 @@ class Pool:
             self._freed()
 
     async def _perform_suspect(self, claim: Claim, slot: Slot) -> None:
-        if not self._gate.enter(self, claim):
+        if not self._gate.enter(self, claim, self._clock.monotonic()):
             return
         try:
             await self._perform(claim, slot)

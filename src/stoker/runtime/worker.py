@@ -127,9 +127,9 @@ class Worker:
             mark_started=self._mark_started,
         )
         self._settler = Settler(store, events, clock, self._leases.release, self._freed)
-        self._gate = SuspectGate()
-        self._pools = [
-            Pool(pool.name, pool.queues, pool.concurrency, clock, self._gate, self._perform, self._freed)
+        self.gate = SuspectGate()
+        self.pools = [
+            Pool(pool.name, pool.queues, pool.concurrency, clock, self.gate, self._perform, self._freed)
             for pool in plan.pools
         ]
         self._fetcher = self._make_fetcher()
@@ -175,11 +175,11 @@ class Worker:
     @property
     def performed(self) -> int:
         """How many attempts have ended here."""
-        return sum(pool.performed for pool in self._pools)
+        return sum(pool.performed for pool in self.pools)
 
     def running(self) -> Iterator[Slot]:
         """Give the slots that perform a job just now."""
-        for pool in self._pools:
+        for pool in self.pools:
             yield from pool.running()
 
     def _start_services(self) -> list[asyncio.Future[Any]]:
@@ -219,7 +219,7 @@ class Worker:
         self._stopping.up = True
         self._return_waiting()
         await self._mark_stopping()
-        await self._until(lambda: not any(pool.slots for pool in self._pools), self.plan.grace)
+        await self._until(lambda: not any(pool.slots for pool in self.pools), self.plan.grace)
         for slot in self.running():
             slot.interrupt(Interruption.STOPPED)
         await self._until(self._only_threads_left, LAST_WORDS)
@@ -232,7 +232,7 @@ class Worker:
         self._events.emit(WorkerStopped(self.id, self.performed, self._given_back))
 
     def _only_threads_left(self) -> bool:
-        return all(slot.threaded for pool in self._pools for slot in pool.slots)
+        return all(slot.threaded for pool in self.pools for slot in pool.slots)
 
     async def _until(self, true: Callable[[], bool], longest: float) -> None:
         end = self._clock.monotonic() + longest
@@ -240,11 +240,13 @@ class Worker:
             await sleep(self._clock, 0.02)
 
     def _return_waiting(self) -> None:
-        for pool in self._pools:
-            while pool.waiting:
-                self._give_back(pool.waiting.popleft(), GivenBack("worker stopped"))
-        while self._gate.waiting:
-            self._give_back(self._gate.pop()[1], GivenBack("worker stopped"))
+        for claim in self._take_out(lambda claim: True):
+            self._give_back(claim, GivenBack("worker stopped"))
+
+    def _take_out(self, chosen: Callable[[Claim], bool]) -> list[Claim]:
+        """Take the chosen claims out of wherever they wait for their turn."""
+        places: list[Pool | SuspectGate] = [*self.pools, self.gate]
+        return [claim for place in places for claim in place.take_out(chosen)]
 
     async def _mark_stopping(self) -> None:
         """A second signal may follow at once: from here on the store counts no crash against these jobs."""
@@ -285,16 +287,11 @@ class Worker:
             self._cancel(id)
 
     def _lose(self, missing: frozenset[Token]) -> None:
-        lost: set[Token] = set()
-        for pool in self._pools:
-            for slot in pool.running():
-                if slot.claim is not None and slot.claim.token in missing:
-                    lost.add(slot.claim.token)
-                    slot.interrupt(Interruption.LOST)
-            lost.update(claim.token for claim in pool.waiting if claim.token in missing)
-            kept = [claim for claim in pool.waiting if claim.token not in missing]
-            pool.waiting.clear()
-            pool.waiting.extend(kept)
+        lost = {claim.token for claim in self._take_out(lambda claim: claim.token in missing)}
+        for slot in self.running():
+            if slot.claim is not None and slot.claim.token in missing:
+                lost.add(slot.claim.token)
+                slot.interrupt(Interruption.LOST)
         # A lease whose last job was settled while the heartbeat was on its way is over, not lost.
         for token in lost:
             self._leases.forget(token)
@@ -302,12 +299,11 @@ class Worker:
             self._events.emit(LeaseLost(tuple(lost)))
 
     def _cancel(self, id: JobId) -> None:
-        for pool in self._pools:
-            if (slot := pool.slot_of(id)) is not None:
+        for claim in self._take_out(lambda claim: claim.id == id):
+            self._settle(claim, CancelledByHandler("cancelled on request"))
+        for slot in self.running():
+            if slot.claim is not None and slot.claim.id == id:
                 slot.interrupt(Interruption.CANCELLED)
-            for claim in [claim for claim in pool.waiting if claim.id == id]:
-                pool.waiting.remove(claim)
-                self._settle(claim, CancelledByHandler("cancelled on request"))
 
     async def _watch(self) -> None:
         now = self._clock.monotonic()
@@ -324,9 +320,9 @@ class Worker:
         wishes = Wishes(plan.names, plan.routes, self.id, plan.lease, plan.poll_interval, plan.jitter)
         return Fetcher(
             self.store,
-            self._pools,
+            self.pools,
             wishes,
-            self._gate,
+            self.gate,
             self._leases,
             self._clock,
             self._events,
@@ -358,7 +354,7 @@ class Worker:
             plan.queues,
             plan.names,
             plan.concurrency,
-            running=sum(1 for pool in self._pools for slot in tuple(pool.slots) if slot.claim is not None),
+            running=sum(1 for pool in self.pools for slot in tuple(pool.slots) if slot.claim is not None),
             performed=self.performed,
             rate=self._rate(),
             stopping=self.keeper.stopping,

@@ -25,7 +25,7 @@ class JobsEnqueued(msgspec.Struct, frozen=True):
     ids: tuple[JobId, ...]
 
 
-class AttemptEnded(msgspec.Struct, frozen=True):
+class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
     """The ending of an attempt was accepted by the store."""
 
     claim: Claim

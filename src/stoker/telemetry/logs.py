@@ -29,6 +29,7 @@ from stoker.telemetry.events import (
 )
 
 log = logging.getLogger("stoker")
+COMPLETED = State.COMPLETED  # looked up once: a job costs 10 µs, an enumeration's attribute a tenth of one
 
 
 class LogLines:
@@ -78,6 +79,8 @@ class LogLines:
 
     def _attempt_ended(self, event: AttemptEnded) -> None:
         claim, settlement = event.claim, event.settlement
+        if settlement.state is COMPLETED and not log.isEnabledFor(logging.DEBUG):
+            return
         error = settlement.error
         cause = f"{error.type}: {_first_line(error.message)}" if error else ""
         if settlement.state is State.COMPLETED:
