@@ -57,3 +57,5 @@ class Command(Generic[T_co]):
     joins: bool = False
     """May run on a caller's connection, inside the caller's transaction."""
     writes: bool = True
+    durable: bool = True
+    """Whether a power cut may not undo it. It may undo a claim or a heartbeat: then the jobs are available again."""

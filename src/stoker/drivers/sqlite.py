@@ -50,6 +50,7 @@ class Lane:
         self.lock = threading.Lock()
         self.connection: sqlite3.Connection | None = None
         self.committed = 0.0
+        self.synchronous = ""
         self._name = name
         self._thread: ThreadPoolExecutor | None = None
 
@@ -243,14 +244,22 @@ class SqliteDriver:
         connection = lane.connection
         if connection is None:
             connection = lane.connection = self._open(writes=command.writes)
+            lane.synchronous = self._synchronous
         if not command.writes:
             return exchange(connection, command, self._clock.now())
         breather = lane.committed + BREATHER - time.monotonic()
         if breather > 0:
             time.sleep(breather)
+        self._sync(lane, connection, self._synchronous if command.durable else "NORMAL")
         replies = exchange(connection, command, self._clock.now())
         lane.committed = time.monotonic()
         return replies
+
+    def _sync(self, lane: Lane, connection: sqlite3.Connection, mode: str) -> None:
+        """Choose whether the next commit waits for the disk; one that does takes all before it along."""
+        if lane.synchronous != mode:
+            connection.execute(f"PRAGMA synchronous = {mode}")
+            lane.synchronous = mode
 
     def _open(self, *, writes: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -177,13 +177,13 @@ class SqliteStore(Store):
         lease: int,
     ) -> Command[Claimed]:
         steps = work.claim_steps(demand, names, routes, token, worker, lease)
-        return Command("claim", steps, work.claimed, Retry.KEYED, writes=len(steps) > 1)
+        return Command("claim", steps, work.claimed, Retry.KEYED, writes=len(steps) > 1, durable=False)
 
     def extend(
         self, tokens: Sequence[Token], lease: int, *, stopping: bool = False, started: Sequence[JobId] = ()
     ) -> Command[Extended]:
         steps = work.extend_steps(tokens, lease, stopping=stopping, started=started)
-        return Command("extend", steps, work.extended(tokens))
+        return Command("extend", steps, work.extended(tokens), durable=False)
 
     def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
         endings = settling.sort_out(settlements)
@@ -208,7 +208,7 @@ class SqliteStore(Store):
         return Command("count", (look.count_step(queues),), look.counts, writes=False)
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
-        return Command("lead", upkeep.lead_steps(role, holder, ttl), upkeep.leads)
+        return Command("lead", upkeep.lead_steps(role, holder, ttl), upkeep.leads, durable=False)
 
     def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
         return Command("find", (look.find_step(only, limit, before),), look.found, writes=False)
@@ -241,7 +241,7 @@ class SqliteStore(Store):
         return Command("paused", (Sql(control.PAUSED, {}),), control.pauses, writes=False)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
-        return Command("beat", (look.beat_step(worker, ttl),), lambda _: None)
+        return Command("beat", (look.beat_step(worker, ttl),), lambda _: None, durable=False)
 
     def workers(self) -> Command[list[WorkerInfo]]:
         return Command("workers", (Sql(look.WORKERS, {}),), look.workers, writes=False)
