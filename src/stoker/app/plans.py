@@ -11,7 +11,7 @@ from stoker.app.choice import Choice
 from stoker.core.duration import micros
 from stoker.errors import ConfigurationError
 from stoker.jobs.definition import JobDefinition
-from stoker.runtime.worker import PoolPlan, WorkerPlan
+from stoker.runtime.plan import PoolPlan, WorkerPlan
 from stoker.settings import Settings
 
 

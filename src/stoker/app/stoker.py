@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 from stoker.app.backend import StoreBackend, chunks
 from stoker.app.choice import Choice, WorkOptions
+from stoker.app.given import defaults_of, given_settings
 from stoker.app.home import home_of_caller
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
-from stoker.core.duration import Keep, keep_micros, micros
 from stoker.core.job import JobId
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
-from stoker.jobs.checks import FOREVER
 from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
-from stoker.jobs.options import Defaults, EnqueueOptions, Retention
+from stoker.jobs.options import Defaults, EnqueueOptions
 from stoker.jobs.registry import JobRegistry, S
 from stoker.telemetry.events import Events
 from stoker.telemetry.logs import LogLines
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.foreground import Foreground
     from stoker.app.operations import Operations
-    from stoker.runtime.worker import Worker, WorkerPlan
-    from stoker.settings import PoolSettings, Settings
+    from stoker.runtime.worker import Worker
+    from stoker.settings import Settings
     from stoker.stores.base import Store
 
 R = TypeVar("R")
@@ -77,7 +76,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         self.name = name
         self.events = Events()
         self.clock: Clock = clock or SystemClock()
-        self._given = _given(url, settings, stores, retiring)
+        self._given = given_settings(url, settings, stores, retiring)
         self._imports = tuple(imports)
         self._lifespan: Lifespan = lifespan or _no_state
         self.middleware = tuple(middleware)
@@ -220,18 +219,10 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     async def awork(self, *, until_empty: bool = False, **options: Unpack[WorkOptions]) -> None:
         """Do the same on the running event loop."""
-        import asyncio
-
-        from stoker.runtime.process import stop_on_signals
+        from stoker.app.working import run_until_signal
 
         async with self.workers(Choice.of(options)) as workers:
-
-            def stop() -> None:
-                for worker in workers:
-                    worker.stop()
-
-            async with stop_on_signals(stop):
-                await asyncio.gather(*(worker.run(until_empty=until_empty) for worker in workers))
+            await run_until_signal(workers, until_empty=until_empty)
 
     @contextlib.asynccontextmanager
     async def working(self, **options: Unpack[WorkOptions]) -> AsyncIterator[None]:
@@ -239,70 +230,42 @@ class Stoker(JobRegistry[S], Generic[S]):
 
         Leaving the block stops it in order: running jobs have their grace period. No signal is taken.
         """
-        import asyncio
+        from stoker.app.working import run_beside
 
-        async with self._lifespan(self) as state:
-            workers = self.make_workers(Choice.of(options), state)
-            running = [asyncio.ensure_future(worker.run()) for worker in workers]
-            try:
-                yield
-            finally:
-                for worker in workers:
-                    worker.stop()
-                await asyncio.gather(*running)
+        async with self.lifespan() as state, run_beside(self.make_workers(Choice.of(options), state)):
+            yield
 
     @contextlib.asynccontextmanager
     async def workers(self, choice: Choice) -> AsyncIterator[list[Worker]]:
         """Give this process's workers, not started, within the application's lifespan; ConfigurationError as `work`."""
-        if self.settings.mode != "queue":
-            raise ConfigurationError(
-                f"workers.mode is {self.settings.mode!r}: jobs run in the process that enqueues them, "
-                "so a worker would have nothing to do; set workers.mode: queue"
-            )
-        if self.store().url.startswith("memory:"):
-            raise ConfigurationError(
-                "memory:// lives in one process, so a separate worker would find nothing; "
-                "use sqlite:///stoker.sqlite3, or workers.mode: async"
-            )
-        async with self._lifespan(self) as state:
+        from stoker.app.working import refuse_useless_worker
+
+        refuse_useless_worker(self.settings.mode, self.store())
+        async with self.lifespan() as state:
             yield self.make_workers(choice, state)
 
     def make_workers(self, choice: Choice, state: object) -> list[Worker]:
         """Make one worker for each store that the chosen jobs wait in; they are not started."""
         from stoker.app.plans import plan_worker
+        from stoker.app.working import worker_of
 
         self.check()
         plan = plan_worker(self.performable, self.settings, choice)
-        stores = dict.fromkeys(self.performable[name].store for name in plan.names)
-        return [self._make_worker(store, plan, state) for store in stores]
-
-    def _make_worker(self, store: str, plan: WorkerPlan, state: object) -> Worker:
-        from msgspec.structs import replace
-
-        from stoker.runtime.worker import Worker
-
-        definitions = {name: self.performable[name] for name in plan.names if self.performable[name].store == store}
-        return Worker(
-            self.store(store),
-            store,
-            definitions,
-            replace(plan, names=tuple(definitions)),
-            clock=self.clock,
-            events=self.events,
-            defaults=self.defaults,
-            state=state,
-            middleware=self.middleware,
-        )
+        # By the store itself: outside the mode `queue` all names mean the one in memory.
+        stores = {self.store(self.performable[name].store): self.performable[name].store for name in plan.names}
+        return [worker_of(self, name, store, plan, state) for store, name in stores.items()]
 
     # -- life --------------------------------------------------------------------------------------------------------
+
+    def lifespan(self) -> AbstractAsyncContextManager[Any]:
+        """Give a fresh run of the application's lifespan, whose value handlers see as ``Context.state``."""
+        return self._lifespan(self)
 
     def foreground(self) -> Foreground:
         """Give what performs jobs in the caller: the mode ``foreground``."""
         from stoker.app.foreground import Foreground
 
-        return Foreground(
-            lambda: self._lifespan(self), clock=self.clock, events=self.events, middleware=self.middleware
-        )
+        return Foreground(self.lifespan, clock=self.clock, events=self.events, middleware=self.middleware)
 
     def ensure_embedded(self) -> None:
         """Start the embedded worker of the mode ``async`` unless it runs."""
@@ -313,7 +276,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._embedded.ensure()
 
     async def _serve_embedded(self, started: Callable[[Worker], None]) -> None:
-        async with self._lifespan(self) as state:
+        async with self.lifespan() as state:
             (worker,) = self.make_workers(Choice(), state)
             started(worker)
             await worker.run()
@@ -346,46 +309,3 @@ class Stoker(JobRegistry[S], Generic[S]):
         import asyncio
 
         await asyncio.to_thread(self.close)
-
-
-def defaults_of(settings: Settings) -> Defaults:
-    """Give what the settings say of jobs, as definitions want it."""
-    jobs = settings.jobs
-    return Defaults(
-        max_attempts=jobs.max_attempts,
-        timeout=None if jobs.timeout is None else micros(jobs.timeout),
-        keep=keep_micros(jobs.keep),
-        keep_failed=keep_micros(jobs.keep_failed),
-        max_args=jobs.max_args,
-        retention={name: _retention(queue) for name, queue in settings.queue.queues.items()},
-    )
-
-
-def _retention(queue: PoolSettings) -> Retention:
-    def kept(written: Keep | None) -> int | None:
-        if written is None:
-            return None
-        return FOREVER if written == "forever" else micros(written)
-
-    return Retention(kept(queue.keep), kept(queue.keep_failed))
-
-
-def _given(
-    url: str | None, settings: Mapping[str, object] | None, stores: Mapping[str, str] | None, retiring: Sequence[str]
-) -> dict[str, object]:
-    """Put the constructor's arguments in the shape of a settings file."""
-    given: dict[str, object] = dict(settings or {})
-    named = dict(stores or {})
-    default = url or named.pop("default", None)
-    if default is not None:
-        given["queue"] = {**_section(given, "queue"), "uri": default}
-    if named:
-        given["stores"] = {name: {"uri": uri} for name, uri in named.items()}
-    if retiring:
-        given["retiring"] = list(retiring)
-    return given
-
-
-def _section(given: Mapping[str, object], name: str) -> Mapping[str, object]:
-    section = given.get(name, {})
-    return section if isinstance(section, Mapping) else {}

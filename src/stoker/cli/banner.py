@@ -12,7 +12,8 @@ from stoker.cli.stores import shown_url
 if TYPE_CHECKING:
     from stoker.app.stoker import Stoker
     from stoker.cli.invocation import Invocation
-    from stoker.runtime.worker import Worker, WorkerPlan
+    from stoker.runtime.plan import WorkerPlan
+    from stoker.runtime.worker import Worker
 
 
 def print_banner(

@@ -14,7 +14,8 @@ from stoker.core.job import WAITING, QueueCount, State
 
 if TYPE_CHECKING:
     from stoker.cli.invocation import Invocation
-    from stoker.runtime.worker import Worker, WorkerPlan
+    from stoker.runtime.plan import WorkerPlan
+    from stoker.runtime.worker import Worker
 
 
 _STATES: Final = (State.SCHEDULED, State.RETRYABLE, State.AVAILABLE)

@@ -11,13 +11,10 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import Policy, decide
 from stoker.core.duration import SECOND
-from stoker.core.job import Claim, Extended, JobId, Token, WorkerInfo
+from stoker.core.job import Claim, Extended, JobId, Token
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
 from stoker.errors import StoreError
 from stoker.jobs.context import Flag
@@ -30,6 +27,8 @@ from stoker.runtime.keeper import Keeper
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import sleep, tick_for_ever
 from stoker.runtime.maintenance import Maintenance
+from stoker.runtime.plan import WorkerPlan
+from stoker.runtime.presence import Busyness, Presence
 from stoker.runtime.settler import Settler
 from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate
 from stoker.runtime.threads import Threads
@@ -45,44 +44,8 @@ from stoker.telemetry.events import (
 
 CANCEL_LATENCY = 2.0
 """A cancel request reaches a running job within so many seconds."""
-BEAT_TTL = 30 * SECOND
 LAST_WORDS = 5.0
 """Seconds that cancelled handlers, and then the last endings, have after the grace period."""
-
-
-class PoolPlan(msgspec.Struct, frozen=True):
-    """Slots and the queues that share them."""
-
-    name: str
-    queues: tuple[str, ...]
-    concurrency: int
-
-
-class WorkerPlan(msgspec.Struct, frozen=True):
-    """What a worker serves, and its times (seconds unless said otherwise)."""
-
-    pools: tuple[PoolPlan, ...]
-    names: tuple[str, ...]
-    routes: tuple[str, ...] = ("",)
-    lease: int = 30 * SECOND
-    """Microseconds."""
-    grace: float = 25.0
-    stuck_after: float = 300.0
-    misfit_after: int | None = 86_400 * SECOND
-    """Microseconds; None waits for ever."""
-    poll_interval: float = 1.0
-    jitter: float = 0.1
-    """The fraction by which the poll interval varies."""
-
-    @property
-    def queues(self) -> tuple[str, ...]:
-        """All queues, each once."""
-        return tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
-
-    @property
-    def concurrency(self) -> int:
-        """All slots together."""
-        return sum(pool.concurrency for pool in self.pools)
 
 
 class Worker:
@@ -133,11 +96,9 @@ class Worker:
             for pool in plan.pools
         ]
         self._fetcher = self._make_fetcher()
+        self._presence = Presence(store, self.id, plan, clock, self._busyness)
         self.keeper = self._make_keeper()
         self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
-        self._started_at = clock.now()
-        self._rated = (clock.monotonic(), 0)
-        self._next_beat = 0.0
         self._slow_after = {
             name: definition.slow_after_within(defaults) / SECOND for name, definition in definitions.items()
         }
@@ -228,7 +189,7 @@ class Worker:
         self.keeper.stop()
         with contextlib.suppress(StoreError):
             await self._maintenance.resign()
-            await self._announce(ttl=0)
+            await self._presence.leave()
         self._events.emit(WorkerStopped(self.id, self.performed, self._given_back))
 
     def _only_threads_left(self) -> bool:
@@ -341,39 +302,13 @@ class Worker:
             interval=min(lease / 3, CANCEL_LATENCY * 0.75),
             stuck_after=self.plan.stuck_after,
             deliver=self._extended,
-            beat=self._beat,
+            beat=self._presence.beat,
         )
 
-    def _info(self) -> WorkerInfo:
-        plan = self.plan
-        return WorkerInfo(
-            self.id,
-            socket.gethostname(),
-            os.getpid(),
-            self._started_at,
-            plan.queues,
-            plan.names,
-            plan.concurrency,
-            running=sum(1 for pool in self.pools for slot in tuple(pool.slots) if slot.claim is not None),
-            performed=self.performed,
-            rate=self._rate(),
-            stopping=self.keeper.stopping,
-        )
-
-    def _rate(self) -> float:
-        now, performed = self._clock.monotonic(), self.performed
-        since, before = self._rated
-        self._rated = (now, performed)
-        return round((performed - before) / (now - since), 1) if now > since else 0.0
-
-    def _beat(self) -> None:
-        if self.store.supports(Capability.PRESENCE) and self._clock.monotonic() >= self._next_beat:
-            self._next_beat = self._clock.monotonic() + BEAT_TTL / SECOND / 4
-            self.store.run(self.store.beat(self._info(), BEAT_TTL))
-
-    async def _announce(self, ttl: int) -> None:
-        if self.store.supports(Capability.PRESENCE):
-            await self.store.arun(self.store.beat(self._info(), ttl))
+    def _busyness(self) -> Busyness:
+        # Called from the keeper's thread, hence the copies.
+        running = sum(1 for pool in self.pools for slot in tuple(pool.slots) if slot.claim is not None)
+        return Busyness(running, self.performed, self.keeper.stopping)
 
 
 async def _cancelled(*tasks: asyncio.Future[Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stoker.cli.left import Left
 from stoker.core.job import QueueCount, State
-from stoker.runtime.worker import PoolPlan, WorkerPlan
+from stoker.runtime.plan import PoolPlan, WorkerPlan
 
 PLAN = WorkerPlan((PoolPlan("shared", ("default", "mail"), 10),), ("send",))
 

@@ -34,7 +34,7 @@ WHERE id IN (SELECT job.id FROM stoker_job AS job WHERE {may} ORDER BY job.id LI
 _TO_AVAILABLE: Final = "pos = (SELECT value FROM stoker_counter) + chosen.place, run_at = :now"
 
 MAY_CANCEL: Final = "(job.state IN (1, 2, 4) OR (job.state = 3 AND NOT job.cancelling))"
-CANCEL: Final = """cancelling = (state = 3), finished_at = CASE state WHEN 3 THEN finished_at ELSE :now END,
+CANCEL: Final = """cancelling = (state = 3), pos = 0, finished_at = CASE state WHEN 3 THEN finished_at ELSE :now END,
     expires_at = CASE state WHEN 3 THEN expires_at ELSE :now + keep_failed END,
     state = CASE state WHEN 3 THEN 3 ELSE 6 END"""
 

@@ -46,6 +46,13 @@ FROM (
 ) AS ending
 WHERE stoker_job.id = ending.id AND state = 3 AND stoker_job.token = ending.token"""
 
+KEYS_FOLLOW: Final = """
+UPDATE stoker_job NOT INDEXED SET pos = 0
+WHERE (SELECT keys FROM stoker_counter)
+    AND id IN (SELECT one.value FROM json_each(:claims) AS claim CROSS JOIN json_each(claim.value) AS one)
+    AND slot IS NOT NULL AND state = 5"""
+"""Lets the keys of completed jobs follow (see the trigger stoker_key_follows)."""
+
 RECORD: Final = """
 INSERT INTO stoker_failure (job, attempt, at, type, message, trace, worker)
 SELECT job.id, json_extract(said.value, '$[2]'), :now, json_extract(said.value, '$[3]'),
@@ -157,6 +164,8 @@ def settle_steps(endings: Endings) -> tuple[Sql, ...]:
         steps.append(Sql(DELETE, {"claims": encode(endings.deleted)}))
     for keep, by_token in endings.completed.items():
         steps += [Sql(COMPLETE, {"endings": text, "keep": keep}) for text in _completions(by_token)]
+    if endings.completed:
+        steps.append(Sql(KEYS_FOLLOW, claims))
     if endings.others:
         steps += _other_steps(endings.others)
     return (*steps, Sql(RELEASE, claims))

@@ -84,6 +84,8 @@ FROM stoker_call WHERE call = :call"""
 
 FORGET: Final = "DELETE FROM stoker_call WHERE call = :call AND conflict IS NOT NULL"
 
+USE_KEYS: Final = "UPDATE stoker_counter SET keys = 1 WHERE keys = 0"
+
 _NEW_STATES: Final = frozenset({"scheduled", "available"})
 _FOLLOWING: Final = {"replace": (REPLACE,), "reschedule": (RESCHEDULE,)}
 
@@ -145,7 +147,7 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
         if job.unique is not None and job.unique.on_conflict == "raise"
     ]
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs), "insisting": encode(insisting)}
-    steps = [Sql(RECEIPT, whole)]
+    steps = [Sql(RECEIPT, whole), Sql(USE_KEYS, {})]
     steps += [
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
         for places, group in sharing(found.plain)

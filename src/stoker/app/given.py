@@ -1,0 +1,56 @@
+"""What an application was given, in the shapes that others want: arguments as settings, settings as defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from stoker.core.duration import Keep, keep_micros, micros
+from stoker.jobs.checks import FOREVER
+from stoker.jobs.options import Defaults, Retention
+
+if TYPE_CHECKING:
+    from stoker.settings import PoolSettings, Settings
+
+
+def defaults_of(settings: Settings) -> Defaults:
+    """Give what the settings say of jobs, as definitions want it."""
+    jobs = settings.jobs
+    return Defaults(
+        max_attempts=jobs.max_attempts,
+        timeout=None if jobs.timeout is None else micros(jobs.timeout),
+        keep=keep_micros(jobs.keep),
+        keep_failed=keep_micros(jobs.keep_failed),
+        max_args=jobs.max_args,
+        retention={name: _retention(queue) for name, queue in settings.queue.queues.items()},
+    )
+
+
+def _retention(queue: PoolSettings) -> Retention:
+    def kept(written: Keep | None) -> int | None:
+        if written is None:
+            return None
+        return FOREVER if written == "forever" else micros(written)
+
+    return Retention(kept(queue.keep), kept(queue.keep_failed))
+
+
+def given_settings(
+    url: str | None, settings: Mapping[str, object] | None, stores: Mapping[str, str] | None, retiring: Sequence[str]
+) -> dict[str, object]:
+    """Put the constructor's arguments in the shape of a settings file."""
+    given: dict[str, object] = dict(settings or {})
+    named = dict(stores or {})
+    default = url or named.pop("default", None)
+    if default is not None:
+        given["queue"] = {**_section(given, "queue"), "uri": default}
+    if named:
+        given["stores"] = {name: {"uri": uri} for name, uri in named.items()}
+    if retiring:
+        given["retiring"] = list(retiring)
+    return given
+
+
+def _section(given: Mapping[str, object], name: str) -> Mapping[str, object]:
+    section = given.get(name, {})
+    return section if isinstance(section, Mapping) else {}

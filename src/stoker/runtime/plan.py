@@ -1,0 +1,42 @@
+"""What a worker serves, and its times."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stoker.core.duration import SECOND
+
+
+class PoolPlan(msgspec.Struct, frozen=True):
+    """Slots and the queues that share them."""
+
+    name: str
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+class WorkerPlan(msgspec.Struct, frozen=True):
+    """What a worker serves, and its times (seconds unless said otherwise)."""
+
+    pools: tuple[PoolPlan, ...]
+    names: tuple[str, ...]
+    routes: tuple[str, ...] = ("",)
+    lease: int = 30 * SECOND
+    """Microseconds."""
+    grace: float = 25.0
+    stuck_after: float = 300.0
+    misfit_after: int | None = 86_400 * SECOND
+    """Microseconds; None waits for ever."""
+    poll_interval: float = 1.0
+    jitter: float = 0.1
+    """The fraction by which the poll interval varies."""
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """All queues, each once."""
+        return tuple(dict.fromkeys(queue for pool in self.pools for queue in pool.queues))
+
+    @property
+    def concurrency(self) -> int:
+        """All slots together."""
+        return sum(pool.concurrency for pool in self.pools)
