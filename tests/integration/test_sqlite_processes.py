@@ -91,15 +91,3 @@ async def test_a_sleeper_learns_of_an_enqueue_in_another_process_within_a_poll(t
     store.close()
     # 20 ms between two looks; the median because on a busy machine some of them are late.
     assert sorted(delays)[5] < 0.1
-
-
-def test_forty_looks_a_second_cost_less_than_a_hundredth_of_a_core(tmp_path: Path) -> None:
-    store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
-    store.run(store.promote(1))
-    started = time.thread_time()
-    for _ in range(1000):
-        assert not store._driver.changed()
-    used = time.thread_time() - started
-    store.close()
-
-    assert used / 1000 * 40 < 0.01
