@@ -151,3 +151,22 @@ def test_closing_twice_is_harmless_and_a_later_command_opens_again(store: Sqlite
     store.close()
     enqueue(store)
     assert total(store) == 2
+
+
+def test_a_log_that_has_grown_large_is_emptied_by_a_prune(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "jobs.db-wal"
+    enqueue(store, '"' + "x" * 1_000_000 + '"')
+    store.run(store.prune(10))
+    assert log.stat().st_size > 1_000_000
+
+    monkeypatch.setattr(driver, "WAL_LIMIT", 500_000)
+    store.run(store.prune(10))
+    assert log.stat().st_size == 0
+    assert total(store) == 1
+
+
+def test_a_migration_tells_of_a_missing_folder_too(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="folder"):
+        SqliteStore("sqlite:///data/jobs.db", root=tmp_path).migrate()

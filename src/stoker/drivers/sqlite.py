@@ -38,6 +38,7 @@ LONGEST_LOOK: Final = 0.0012
 CACHE_KIB: Final = 32_768
 CHECKPOINT_PAGES: Final = 4_000
 WAL_LIMIT: Final = 64 * 1024 * 1024
+SHRINK_TRIES: Final = 20
 
 
 _NOTHING: Final = Command("open", (), lambda _: None)
@@ -121,8 +122,12 @@ class SqliteDriver:
 
     def visit(self, task: Callable[[sqlite3.Connection], T], verb: str) -> T:
         """Do a task on a connection of its own, which nobody has prepared; done again while the file is locked."""
-        with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
-            return self._wait_for_lock(lambda: task(connection), verb)
+
+        def attempt() -> T:
+            with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
+                return task(connection)
+
+        return self._wait_for_lock(attempt, verb)
 
     def configure(self, connection: sqlite3.Connection) -> None:
         """Make a connection keep a write-ahead log (so does every other one from then on), and as careful as asked."""
@@ -161,11 +166,14 @@ class SqliteDriver:
         return changed
 
     def shrink(self) -> None:
-        """Empty the write-ahead log if it has grown large; does nothing while others use it."""
-        log = Path(f"{self.path}-wal")
-        with suppress(OSError, sqlite3.Error), self._writing.lock:
-            if self._writing.connection is not None and log.stat().st_size > WAL_LIMIT:
-                self._writing.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """Empty the write-ahead log if it has grown large and others leave it alone for a moment."""
+        log, lane = Path(f"{self.path}-wal"), self._writing
+        with suppress(OSError, sqlite3.Error), lane.lock:
+            for _ in range(SHRINK_TRIES):
+                if lane.connection is None or log.stat().st_size <= WAL_LIMIT:
+                    return
+                lane.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                time.sleep(random.uniform(SHORTEST_LOOK, LONGEST_LOOK))
 
     def close(self) -> None:
         """Close the connections and end the threads; a later command opens them again."""

@@ -48,9 +48,10 @@ WHERE stoker_job.id = ending.id AND state = 3 AND stoker_job.token = ending.toke
 
 KEYS_FOLLOW: Final = """
 UPDATE stoker_job NOT INDEXED SET pos = 0
-WHERE (SELECT keys FROM stoker_counter)
-    AND id IN (SELECT one.value FROM json_each(:claims) AS claim CROSS JOIN json_each(claim.value) AS one)
-    AND slot IS NOT NULL AND state = 5"""
+WHERE id IN (
+    SELECT one.value FROM json_each(CASE WHEN (SELECT keys FROM stoker_counter) THEN :claims ELSE '{}' END) AS claim
+    CROSS JOIN json_each(claim.value) AS one
+) AND slot IS NOT NULL AND state = 5"""
 """Lets the keys of completed jobs follow (see the trigger stoker_key_follows)."""
 
 RECORD: Final = """

@@ -91,8 +91,8 @@ BEGIN
         cancelling = 0, begun = 0
     WHERE id IN (SELECT value FROM json_each(NEW.ids)) AND +state = 2;
     UPDATE stoker_job SET pos = 0
-    WHERE (SELECT keys FROM stoker_counter) AND id IN (SELECT value FROM json_each(NEW.ids)) AND slot IS NOT NULL
-        AND +state = 3;
+    WHERE id IN (SELECT value FROM json_each(CASE WHEN (SELECT keys FROM stoker_counter) THEN NEW.ids ELSE '[]' END))
+        AND slot IS NOT NULL AND +state = 3;
 END;
 
 -- Unique keys. A key is taken while `held`, or until the instant `until`.
