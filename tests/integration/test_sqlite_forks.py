@@ -139,3 +139,15 @@ def test_a_sleeper_in_a_child_is_woken_by_its_parent(store: SqliteStore) -> None
     assert end_of(child) == 0
     os.close(ready_reading)
     os.close(ready)
+
+
+async def test_a_fork_during_a_sleep_makes_nobody_deaf(store: SqliteStore) -> None:
+    while await store.wait(["default"], 0.05):
+        pass
+    sleeper = asyncio.create_task(store.wait(["default"], 20.0))
+    await asyncio.sleep(0.05)
+    assert not sleeper.done()
+
+    child = in_a_child(lambda: enqueue(store))
+    assert await asyncio.wait_for(sleeper, 10)
+    assert end_of(child) == 0

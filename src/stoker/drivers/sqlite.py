@@ -151,12 +151,15 @@ class SqliteDriver:
     def changed(self) -> bool:
         """Tell, in a few microseconds and without waiting, whether another connection committed since the last call.
 
-        Never True for our own commits. False while our own connection is at work: then somebody looks anyway.
+        Never True for our own commits. False while our own connection is at work: then somebody looks anyway. True
+        while it is closed (after a fork or a failure), because nobody knows.
         """
         lane = self._writing
-        if lane.connection is None or not lane.lock.acquire(blocking=False):
+        if not lane.lock.acquire(blocking=False):
             return False
         try:
+            if lane.connection is None:
+                return True
             seen = self._version(lane.connection)
         except sqlite3.Error:
             return False
