@@ -17,7 +17,7 @@ from stoker.core.command import Replies
 from stoker.core.job import NewJob, new_call
 from stoker.drivers import sqlite as driver
 from stoker.drivers.sqlite_unit import UnitFailed, exchange
-from stoker.errors import StoreUnavailable
+from stoker.errors import ConfigurationError, StoreUnavailable
 from stoker.stores.sqlite import SqliteStore
 
 
@@ -170,3 +170,11 @@ def test_a_log_that_has_grown_large_is_emptied_by_a_prune(
 def test_a_migration_tells_of_a_missing_folder_too(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="folder"):
         SqliteStore("sqlite:///data/jobs.db", root=tmp_path).migrate()
+
+
+def test_a_python_with_an_old_sqlite_is_refused_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    with pytest.raises(ConfigurationError, match=r"3\.33"):
+        SqliteStore("sqlite:///jobs.db", root=tmp_path)

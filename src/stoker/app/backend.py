@@ -12,7 +12,7 @@ from stoker.app.results import await_ending, wait_for_ending
 from stoker.core.filters import Filter
 from stoker.core.job import Ending, Enqueued, NewJob, State, StoredJob, new_call
 from stoker.errors import EnqueueError, JobNotFound, ResultError, StoreUnavailable
-from stoker.jobs.draft import Draft
+from stoker.jobs.draft import Draft, handles, new_jobs
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
@@ -108,13 +108,13 @@ class StoreBackend:
         defaults = self.defaults
         around = performing.get()
         parent, root = (None, None) if around is None else (around.id, around.root)
-        jobs = [draft.new_job(defaults, parent, root) for draft in drafts]
+        jobs = new_jobs(drafts, defaults, parent, root)
         for layer in self._services.middleware:
             jobs = [layer.enqueue(job) for job in jobs]
         name = drafts[0].store
         transaction = _agreed(drafts, transaction)
-        if any(draft.store != name for draft in drafts):
-            names = ", ".join(sorted({draft.store for draft in drafts}))
+        if len(stores := {job.store for job in {draft.definition for draft in drafts}}) > 1:
+            names = ", ".join(sorted(stores))
             raise EnqueueError(f"jobs for several stores ({names}) cannot be enqueued in one call: call once for each")
         mode = self._services.settings.mode
         if mode == "foreground":
@@ -127,7 +127,7 @@ class StoreBackend:
         self, drafts: Sequence[Draft[R]], jobs: Sequence[NewJob], answers: Sequence[Enqueued]
     ) -> list[JobHandle[R]]:
         self._services.events.emit(JobsEnqueued(tuple(jobs), tuple(answer.id for answer in answers)))
-        return [draft.handle(answer) for draft, answer in zip(drafts, answers, strict=True)]
+        return handles(drafts, answers)
 
     # -- what handles ask --------------------------------------------------------------------------------------------
 

@@ -182,7 +182,7 @@ def _stored(job: NewJob, claim: Claim, now: int, result: str | None) -> StoredJo
 
 
 def _handle(definition: DefinedJob[R], job: StoredJob) -> JobHandle[R]:
-    return JobHandle(_Performed(job), job.id, name=job.name, store="foreground", read=definition.read_result)
+    return JobHandle(_Performed(job), job.id, job.name, "foreground", False, definition.read_result)
 
 
 def _run(main: Coroutine[Any, Any, T]) -> T:

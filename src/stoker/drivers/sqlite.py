@@ -29,6 +29,8 @@ T = TypeVar("T")
 Preparation = Callable[[sqlite3.Connection], None]
 Consequence = Callable[[Command[Any]], None]
 
+OLDEST: Final = (3, 33, 0)
+"""The first SQLite with UPDATE … FROM."""
 BREATHER: Final = 0.0005
 """Seconds between a commit and our next write. Without it a busy process takes the lock again before any other has
 looked: of four that saturate one file three wait for seconds."""
@@ -95,6 +97,8 @@ class SqliteDriver:
         synchronous: str,
         busy_timeout: float,
     ) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise ConfigurationError(f"{url} needs SQLite 3.33 or newer; this Python has {sqlite3.sqlite_version}")
         self.path = path
         self._url = url
         self._clock = clock

@@ -7,7 +7,6 @@ fork and open again after it.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sqlite3
 from typing import Protocol
@@ -37,6 +36,8 @@ def follow_forks(driver: Forkable) -> None:
 
 def abandon(connection: sqlite3.Connection) -> None:
     """Keep an inherited connection from ever being closed: closing it would give up its parent's locks."""
+    import ctypes
+
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from stoker.core.decide import Policy
-from stoker.core.job import JobId
+from stoker.core.job import Enqueued, JobId
 from stoker.core.unique import UniqueKey
 from stoker.errors import ArgumentsError, ResultUnavailable
 from stoker.jobs.codec import Arguments, Carried, carried_result
@@ -113,9 +114,12 @@ class DefinedJob(Generic[R_co]):
 
     def handle(self, id: JobId | str, *, duplicate: bool = False) -> JobHandle[R_co]:
         """Give the handle of a job of this definition that has been enqueued."""
-        return JobHandle(
-            self._follower, JobId(id), name=self.name, store=self.store, duplicate=duplicate, read=self.read_result
-        )
+        return JobHandle(self._follower, JobId(id), self.name, self.store, duplicate, self.read_result)
+
+    def handles(self, answers: Sequence[Enqueued]) -> list[JobHandle[R_co]]:
+        """Give the handles of many jobs of this definition at once."""
+        follower, name, store, read = self._follower, self.name, self.store, self.read_result
+        return [JobHandle(follower, answer.id, name, store, answer.duplicate, read) for answer in answers]
 
     def read_result(self, text: str) -> R_co:
         """Make the handler's return type of a stored result; ResultUnavailable when it does not fit (any more)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -12,6 +13,7 @@ from stoker.jobs.defined import DefinedJob
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.options import Defaults, EnqueueTerms
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -35,33 +37,15 @@ class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
 
     def new_job(self, defaults: Defaults, parent: JobId | None = None, root: JobId | None = None) -> NewJob:
         """Give the job as a store takes it; ArgumentsError when its arguments are larger than ``max_args``."""
-        self._check_size(defaults.max_args)
-        merged = self.definition.merged(defaults)
-        unique = merged.unique
-        return NewJob(
-            name=self.definition.name,
-            args=self.args,
-            queue=merged.queue,
-            priority=merged.priority,
-            due=merged.due,
-            max_attempts=merged.max_attempts,
-            crash_limit=merged.crash_limit,
-            unique=None if unique is None else self.definition.unique_key(unique, self.args, merged.priority),
-            labels=merged.labels,
-            meta=merged.meta,
-            keep=merged.keep,
-            keep_failed=merged.keep_failed,
-            parent=parent,
-            root=root,
-        )
+        return new_jobs([self], defaults, parent, root)[0]
 
     def handle(self, enqueued: Enqueued) -> JobHandle[R_co]:
         """Give the handle of the job that the store made of it."""
         return self.definition.handle(enqueued.id, duplicate=enqueued.duplicate)
 
-    def _check_size(self, most: int) -> None:
-        size = len(self.args) if self.args.isascii() else len(self.args.encode())
-        if size > most:
+    def check_size(self, most: int) -> None:
+        """Refuse arguments of more bytes than that; ArgumentsError says what to do instead."""
+        if (size := len(self.args.encode())) > most:
             raise ArgumentsError(
                 f"{self.name}: {size} bytes of arguments, at most {most} (jobs.max_args): "
                 "put large data where the job can read it, and send its address"
@@ -69,3 +53,48 @@ class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
 
     def __repr__(self) -> str:
         return f"<draft of {self.name} {self.args[:200]}>"
+
+
+def new_jobs(
+    drafts: Sequence[Draft[Any]], defaults: Defaults, parent: JobId | None = None, root: JobId | None = None
+) -> list[NewJob]:
+    """Give jobs (one at least) as a store takes them; ArgumentsError when arguments are larger than ``max_args``."""
+    jobs: list[NewJob] = []
+    job = drafts[0].definition
+    said = job.merged(defaults)
+    for draft in drafts:
+        if job is not draft.definition:  # mostly the same for all of a call, so its options are looked up once
+            job = draft.definition
+            said = job.merged(defaults)
+        args = draft.args
+        if 4 * len(args) > defaults.max_args:  # a character has four bytes at most
+            draft.check_size(defaults.max_args)
+        key = None if said.unique is None else job.unique_key(said.unique, args, said.priority)
+        jobs.append(
+            NewJob(
+                job.name,
+                args,
+                said.queue,
+                "",
+                said.priority,
+                said.due,
+                said.max_attempts,
+                said.crash_limit,
+                key,
+                said.labels,
+                said.meta,
+                said.keep,
+                said.keep_failed,
+                parent=parent,
+                root=root,
+            )
+        )
+    return jobs
+
+
+def handles(drafts: Sequence[Draft[R]], answers: Sequence[Enqueued]) -> list[JobHandle[R]]:
+    """Give the handles of the jobs that the store made of drafts."""
+    first = drafts[0].definition
+    if any(draft.definition is not first for draft in drafts):
+        return [draft.handle(answer) for draft, answer in zip(drafts, answers, strict=True)]
+    return first.handles(answers)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
+import msgspec
+
 from stoker.core.duration import Duration, seconds
 from stoker.core.job import Ending, JobId, State, StoredJob
 from stoker.errors import JobCancelled, JobFailed, ResultUnavailable, StokerError
@@ -38,30 +40,18 @@ class Follower(Protocol):
         """Do the same without blocking the event loop."""
 
 
-class JobHandle(Generic[R_co]):
+class JobHandle(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
     """The id of a job, and what can be asked of it. Not awaitable: say ``await handle.aresult(timeout=…)``."""
 
-    __slots__ = ("_follower", "_read", "duplicate", "id", "name", "store")
-
-    def __init__(
-        self,
-        follower: Follower,
-        id: JobId,
-        *,
-        name: str = "",
-        store: str = "default",
-        duplicate: bool = False,
-        read: Callable[[str], R_co] = read_json,
-    ) -> None:
-        self._follower = follower
-        self._read = read
-        self.id = id
-        self.name = name
-        """The job's name; '' where only the id is known."""
-        self.store = store
-        """Name of the store that the job is in."""
-        self.duplicate = duplicate
-        """Whether a unique key was taken: then this is the job that was already there."""
+    _follower: Follower
+    id: JobId
+    name: str = ""
+    """The job's name; '' where only the id is known."""
+    store: str = "default"
+    """Name of the store that the job is in."""
+    duplicate: bool = False
+    """Whether a unique key was taken: then this is the job that was already there."""
+    _read: Callable[[str], R_co] = read_json
 
     def result(self, *, timeout: Duration | None) -> R_co:
         """Wait until the job has ended and give what its handler returned; None as ``timeout`` waits for ever.

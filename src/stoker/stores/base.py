@@ -255,10 +255,8 @@ def check_enqueue(jobs: Sequence[NewJob]) -> None:
     """Refuse a call that is larger than every store takes."""
     if len(jobs) > MOST_JOBS:
         raise EnqueueError(f"{len(jobs)} jobs in one call, at most {MOST_JOBS}: enqueue them in chunks")
-    size = sum(_size_of(job.args) for job in jobs)
+    if 4 * sum([len(job.args) for job in jobs]) <= MOST_BYTES:  # a character has four bytes at most
+        return
+    size = sum(len(job.args.encode(errors="surrogatepass")) for job in jobs)
     if size > MOST_BYTES:
         raise EnqueueError(f"{size} bytes of arguments in one call, at most {MOST_BYTES}: enqueue them in chunks")
-
-
-def _size_of(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

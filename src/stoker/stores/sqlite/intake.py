@@ -91,13 +91,15 @@ def plain_answers(count: int) -> Callable[[Replies], list[Enqueued]]:
 def sharing(jobs: Mapping[int, NewJob]) -> list[tuple[list[int], list[NewJob]]]:
     """Group jobs, by their places, that differ in arguments and unique key only."""
     groups: dict[object, tuple[list[int], list[NewJob]]] = {}
+    previous: object = None
+    group: tuple[list[int], list[NewJob]] = ([], [])
     for place, job in jobs.items():
         header: object = _shared(job)
         if job.unique is not None:
             header = (header, job.unique.states, job.unique.within, job.unique.on_conflict)
-        group = groups.get(header)
-        if group is None:
-            group = groups[header] = ([], [])
+        if header != previous:  # to compare with the neighbour costs less than to hash
+            previous = header
+            group = groups.setdefault(header, ([], []))
         group[0].append(place)
         group[1].append(job)
     return list(groups.values())
