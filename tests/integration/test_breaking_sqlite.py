@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -244,3 +245,20 @@ def test_a_forked_child_enqueues_on_a_connection_of_its_own(scene: Scene) -> Non
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert sorted(job.args for job in scene.operations.find(Filter())) == ['{"n":0}', '{"n":1}', '{"n":2}']
+
+
+def test_a_full_disk_makes_the_worker_wait_and_go_on(scene: Scene) -> None:
+    scene.enqueue(NewJob("note", '{"n":1}'))
+    worker = scene.worker()
+    until(lambda: scene.lines() == ["1"])
+    until(lambda: scene.unfinished() == 0)
+    unlimited = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
+    # No file may grow beyond this any more, and the write-ahead log is longer already.
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (1024, unlimited[1]))
+    (id,) = scene.enqueue(NewJob("note", '{"n":2}', max_attempts=1))
+    until(lambda: "store unavailable in claim" in scene.processes.output(), what="the worker says what is wrong")
+    assert worker.poll() is None
+    resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, unlimited)
+    until(lambda: scene.lines() == ["1", "2"], 20)
+    until(lambda: scene.job(id).state is State.COMPLETED)
+    assert scene.job(id).crashes == 0
