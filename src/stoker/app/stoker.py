@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.foreground import Foreground
     from stoker.app.operations import Operations
+    from stoker.runtime.plan import WorkerPlan
     from stoker.runtime.worker import Worker
     from stoker.settings import Settings
     from stoker.stores.base import Store
@@ -247,13 +248,30 @@ class Stoker(JobRegistry[S], Generic[S]):
     def make_workers(self, choice: Choice, state: object) -> list[Worker]:
         """Make one worker for each store that the chosen jobs wait in; they are not started."""
         from stoker.app.plans import plan_worker
-        from stoker.app.working import worker_of
 
         self.check()
         plan = plan_worker(self.performable, self.settings, choice)
         # By the store itself: outside the mode `queue` all names mean the one in memory.
         stores = {self.store(self.performable[name].store): self.performable[name].store for name in plan.names}
-        return [worker_of(self, name, store, plan, state) for store, name in stores.items()]
+        return [self._make_worker(name, store, plan, state) for store, name in stores.items()]
+
+    def _make_worker(self, name: str, store: Store, plan: WorkerPlan, state: object) -> Worker:
+        from msgspec.structs import replace
+
+        from stoker.runtime.worker import Worker
+
+        jobs = {job: self.performable[job] for job in plan.names if self.store(self.performable[job].store) is store}
+        return Worker(
+            store,
+            name,
+            jobs,
+            replace(plan, names=tuple(jobs)),
+            clock=self.clock,
+            events=self.events,
+            defaults=self.defaults,
+            state=state,
+            middleware=self.middleware,
+        )
 
     # -- life --------------------------------------------------------------------------------------------------------
 
