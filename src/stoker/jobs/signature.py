@@ -114,7 +114,8 @@ def names_around(handler: Handler) -> dict[str, object]:
     frame = inspect.currentframe()
     while frame is not None and wanted:
         if frame.f_globals["__name__"] == handler.__module__:
-            found = {name: frame.f_locals[name] for name in wanted & frame.f_locals.keys()} | found
+            local = frame.f_locals
+            found = {name: local[name] for name in wanted if name in local} | found
         frame = frame.f_back
     return found
 
