@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,7 @@ def test_a_second_signal_ends_the_worker_at_once_and_the_job_goes_back_after_its
 
 def _stopping(scene: Scene) -> bool:
     """Tell whether the store knows that the worker's lease is one of a worker that stops."""
-    with sqlite3.connect(scene.database) as connection:
+    with closing(sqlite3.connect(scene.database)) as connection:
         return bool(connection.execute("SELECT max(stopping) FROM stoker_lease").fetchone()[0])
 
 

@@ -160,7 +160,7 @@ CALLS: list[tuple[Callable[[Any], object], str]] = [
     (lambda job: job.enqueue(1, 2, subject=""), "mail: too many positional arguments"),
     (lambda job: job.enqueue(1, subject="", to="x"), "mail: got an unexpected keyword argument 'to'"),
     (lambda job: job.enqueue(1, user_id=1, subject=""), "mail: multiple values for argument 'user_id'"),
-    (lambda job: job.draft(1), "mail: missing a required argument: 'subject'"),
+    (lambda job: job.draft(1), "mail: missing a required"),  # a "keyword-only argument" since 3.13
     (lambda job: job.using(delay=1).enqueue(), "mail: missing a required argument"),
 ]
 
