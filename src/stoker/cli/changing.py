@@ -82,9 +82,14 @@ def change(
     if not dry_run and count and not by_id and not _agreed(verb, count):
         click.echo("nothing was changed", err=True)
         return ExitCode.FAILURE
+    running = operations.count(msgspec.structs.replace(only, states=(State.RUNNING,))) if verb == "cancel" else 0
     answer = how.run(operations, only) if count and not dry_run else 0
-    _report(verb, count, answer, dry_run=dry_run)
-    return ExitCode.FAILURE if by_id and not count else ExitCode.CLEAN
+    _report(verb, count, answer, dry_run=dry_run, running=running)
+    if not by_id or count:
+        return ExitCode.CLEAN
+    states = ", ".join(how.sorted_states)
+    click.echo(f"stoker: {verb} applies to jobs that are {states}; look with: stoker jobs show ID", err=True)
+    return ExitCode.FAILURE
 
 
 _NO_FILTER: Final = "this changes many jobs: give ids, a filter such as --queue or --state, or --all"
@@ -106,7 +111,7 @@ def _agreed(verb: str, count: int) -> bool:
     return click.confirm(f"{verb} {number_of(count)}?", err=True)
 
 
-def _report(verb: str, matching: int, answer: int | Sequence[JobId], *, dry_run: bool) -> None:
+def _report(verb: str, matching: int, answer: int | Sequence[JobId], *, dry_run: bool, running: int) -> None:
     how = CHANGES[verb]
     changed = answer if isinstance(answer, int) else len(answer)
     if current().as_json:
@@ -118,7 +123,8 @@ def _report(verb: str, matching: int, answer: int | Sequence[JobId], *, dry_run:
         return
     if matching:
         others = f"; {number_of(matching - changed)} could not be, or changed meanwhile" if changed < matching else ""
-        click.echo(f"{number_of(changed)} {how.done}{others}")
+        asked = "; running ones are asked to stop" if running else ""
+        click.echo(f"{number_of(changed)} {how.done}{asked}{others}")
     if not isinstance(answer, int):
         for id in answer:
             click.echo(id)

@@ -11,7 +11,7 @@ import click
 from stoker.cli.invocation import Verb, current
 from stoker.cli.moments import read_seconds, read_time
 from stoker.cli.output import print_json
-from stoker.errors import ConfigurationError
+from stoker.errors import ConfigurationError, StokerError
 
 if TYPE_CHECKING:
     from stoker.app.stoker import Stoker
@@ -60,7 +60,12 @@ def enqueue(
         return
     if not current().as_json:
         click.echo(handle.id, err=True)
-    result = _result(job, handle, limit)
+    try:
+        result = _result(job, handle, limit)
+    except StokerError as error:
+        if current().as_json:
+            print_json({**answer, "error": str(error)})
+        raise
     print_json({**answer, "result": json.loads(result)}) if current().as_json else click.echo(result)
 
 

@@ -68,11 +68,8 @@ def decide(claim: Claim, outcome: Outcome, policy: Policy, *, chance: float = 0.
 def describe(claim: Claim, error: BaseException, trace: str, worker: str) -> AttemptFailure:
     """Write an exception down as it is kept with the job; the store stamps the time."""
     kind = type(error)
-    name = (
-        kind.__qualname__
-        if kind.__module__ in ("builtins", "stoker.errors")
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    ours = kind.__module__ == "builtins" or kind.__module__.startswith("stoker.")
+    name = kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"
     message, trace = _storable(_message(error)[:MESSAGE_LIMIT]), _storable(trace[-TRACE_LIMIT:])
     return AttemptFailure(claim.attempt, 0, name, message, trace, worker)
 

@@ -47,4 +47,4 @@ def unavailable(error: sqlite3.Error, url: str, verb: str, *, uncertain: bool = 
     if "no such table: stoker_" in str(error) or "no such column" in str(error):
         return SchemaOutdated(f"{url} lacks stoker's tables; run: stoker migrate", store=url, verb=verb)
     reason = _REASONS.get(code_of(error), str(error))
-    return StoreUnavailable(f"{url} cannot {verb}: {reason}", store=url, verb=verb, uncertain=uncertain)
+    return StoreUnavailable(f"{url} is not available ({verb}): {reason}", store=url, verb=verb, uncertain=uncertain)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from stoker import State, Stoker
@@ -92,3 +94,12 @@ def test_wait_ends_with_1_when_its_time_is_over(shop: Shell, jobs: Stoker[None],
 
     assert result.exit_code == 1
     assert "has not ended within" in result.stderr
+
+
+def test_wait_with_json_tells_the_job_though_it_did_not_complete(shop: Shell, jobs: Stoker[None]) -> None:
+    result = shop("enqueue", "send", '["a"]', "--wait=10ms", "--json")
+
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, jobs.handle(answer["id"]).fetch().name) == (1, "send")
+    assert "result" not in answer
+    assert answer["error"] in result.stderr

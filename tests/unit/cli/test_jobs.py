@@ -7,6 +7,7 @@ import json
 import pytest
 
 from stoker import State, Stoker
+from stoker.core.job import new_token
 from tests.unit.cli.conftest import Shell
 
 
@@ -141,6 +142,25 @@ def test_a_state_that_the_verb_does_not_apply_to_is_refused(shop: Shell) -> None
 
     assert result.exit_code == 2
     assert "cancel does not apply to jobs that are completed" in result.stderr
+
+
+def test_an_id_in_another_state_is_told_which_states_the_verb_takes(shop: Shell, jobs: Stoker[None]) -> None:
+    (id,) = fill(jobs, 1)
+
+    result = shop("jobs", "retry", id)
+
+    assert result.exit_code == 1
+    assert "retry applies to jobs that are scheduled, retryable, cancelled, discarded" in result.stderr
+
+
+def test_cancelling_running_jobs_is_told_as_asking(shop: Shell, jobs: Stoker[None]) -> None:
+    fill(jobs, 1)
+    store = jobs.store()
+    store.run(store.claim({"mail": 1}, ["send"], [""], new_token(), "w", 60_000_000))
+
+    result = shop("jobs", "cancel", "--state", "running")
+
+    assert result.stdout.splitlines()[-1] == "1 job cancelled; running ones are asked to stop"
 
 
 def test_retry_makes_a_cancelled_job_available(shop: Shell, jobs: Stoker[None]) -> None:

@@ -84,6 +84,7 @@ def test_a_store_that_cannot_be_reached_exits_3(shop: Shell) -> None:
 
     assert result.exit_code == 3, result.output
     assert result.stderr.count("\n") == 1
+    assert "jobs.sqlite3 is not available (workers): the file is not a SQLite database" in result.stderr
 
 
 def test_config_show_gives_origins(shop: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

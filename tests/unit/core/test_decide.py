@@ -21,6 +21,7 @@ from stoker.core.outcome import (
 )
 from stoker.core.settlement import Settlement
 from stoker.errors import JobTimeout
+from stoker.jobs.signals import Retry
 
 CLAIM = Claim(JobId("7"), Token("t"), "mail", "default", "{}", max_attempts=3, keep=100, keep_failed=200)
 POLICY = Policy(backoff=fixed("10s"))
@@ -162,6 +163,7 @@ def test_errors_are_written_down_with_bounds_and_whatever_they_do() -> None:
     assert (len(long.message), len(long.trace)) == (MESSAGE_LIMIT, TRACE_LIMIT)
 
     assert describe(CLAIM, JobTimeout(), "", "w").type == "JobTimeout"
+    assert describe(CLAIM, Retry(), "", "w").type == "Retry"
     strange = describe(CLAIM, Shouting(), "", "w")
     assert strange.type == f"{__name__}.Shouting"
     assert strange.message == "(no message: str() of the error raised RuntimeError)"
