@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from stoker.core.command import Replies
-from stoker.core.job import NewJob, new_call
+from stoker.core.job import NewJob, new_call, new_token
 from stoker.drivers import sqlite as driver
 from stoker.drivers.sqlite_unit import UnitFailed, exchange
 from stoker.errors import ConfigurationError, StoreUnavailable
@@ -178,3 +178,10 @@ def test_a_python_with_an_old_sqlite_is_refused_before_anything_is_done(
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
     with pytest.raises(ConfigurationError, match=r"3\.33"):
         SqliteStore("sqlite:///jobs.db", root=tmp_path)
+
+
+def test_a_claim_may_ask_for_more_queues_than_a_statement_has_arms(store: SqliteStore) -> None:
+    (id,) = enqueue(store)
+    demand = dict.fromkeys((*(f"q{n}" for n in range(500)), "default"), 1)
+    (claim,) = store.run(store.claim(demand, ["work"], [""], new_token(), "worker", 1_000_000)).claims
+    assert claim.id == id

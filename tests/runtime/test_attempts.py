@@ -239,6 +239,40 @@ async def test_a_result_that_is_not_json_is_dropped_and_reported(rig: Rig) -> No
         handle.result(timeout=0)
 
 
+async def test_a_result_that_raises_when_it_is_looked_at_is_dropped_too(rig: Rig) -> None:
+    class Proxy:
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+            raise RuntimeError("out of its context")
+
+    @rig.app.job
+    async def odd() -> object:
+        return Proxy()
+
+    handle = odd.enqueue()
+    async with rig.working():
+        await rig.settle_down()
+        assert rig.state(handle.id) is State.COMPLETED
+    assert rig.seen(ResultDropped)
+
+
+async def test_a_fault_of_ours_fails_the_attempt_instead_of_holding_the_job(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @rig.app.job
+    async def fine() -> int:
+        return 1
+
+    def broken(value: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(fine, "encode_result", broken)
+    handle = fine.enqueue()
+    async with rig.working():
+        await rig.settle_down()
+        assert rig.state(handle.id) is State.RETRYABLE
+
+
 async def test_arguments_that_do_not_fit_are_given_back_uncounted_and_discarded_after_a_day(rig: Rig) -> None:
     @rig.app.job
     async def takes(n: int) -> None: ...

@@ -210,10 +210,17 @@ def carried_result(value: object) -> Carried:
     try:
         encoded = _ENCODER.encode(value)
     except Exception as error:
-        return Carried(None, str(obstacle(value, "result") or error))
+        return Carried(None, _reason(value, error))
     if type(value) not in _PLAIN_TYPES and b"null" in encoded and (found := not_finite(value, "result")):
         return Carried(None, str(found))
     return Carried(encoded.decode())
+
+
+def _reason(value: object, error: Exception) -> str:
+    try:
+        return str(obstacle(value, "result") or error)
+    except Exception as broken:  # an object that raises when it is looked at: a proxy out of its context, for example
+        return f"`result`: looking at it raised {type(broken).__name__}"
 
 
 def _changed(sent: tuple[object, ...], arrived: tuple[object, ...]) -> bool:

@@ -16,12 +16,14 @@ from stoker.core.job import Claim, Claimed, new_token
 from stoker.core.outcome import GivenBack
 from stoker.errors import StoreError
 from stoker.runtime.leases import Leases
-from stoker.runtime.loop import sleep
+from stoker.runtime.loop import first_of, sleep
 from stoker.runtime.slots import Pool, SuspectGate
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, StoreBack, StoreFailed
 
 MOST_PREFETCH = 1000
+MOST_QUEUES = 64
+"""Queues of one pool in one claim: a store looks at each of them while it keeps others from writing."""
 PREFETCH_SECONDS = 0.1
 """Claims may wait for a slot as long as the recent rate will work them off within this time."""
 BUFFER_LIFE = 1.0
@@ -89,7 +91,7 @@ class Fetcher:
         self._room = asyncio.Event()
         self._delay = FIRST_DELAY
         self._due: float | None = None
-        self._turn = 0
+        self._turns = dict.fromkeys((pool.name for pool in pools), 0)
         self._prefetch = {pool.name: Prefetch(clock.monotonic()) for pool in pools}
         self._queues = tuple(dict.fromkeys(queue for pool in pools for queue in pool.queues))
         self._asked: asyncio.Task[Claimed] | None = None
@@ -163,24 +165,30 @@ class Fetcher:
         demand: dict[str, int] = {}
         if self._unsettled() > 2 * MOST_PREFETCH:
             return demand
-        self._turn += 1
         self._asked_of.clear()
         now = self._clock.monotonic()
         for pool in self._pools:
             prefetch = self._prefetch[pool.name]
             prefetch.update(pool.performed, now)
-            # No more than a settler's batch: ten endings beyond it would cost a commit of their own.
-            room = min(MOST_PREFETCH, pool.concurrency + prefetch.room - pool.busy)
-            # A call for a handful while hundreds wait costs as much as one for all of them.
-            if room <= 0 or room < prefetch.room // 2:
+            room = self._room_in(pool)
+            if not room:
                 continue
             self._asked_of.update(pool.queues)
-            share, odd = divmod(room, len(pool.queues))
-            for place in range(len(pool.queues)):
-                wanted = share + (1 if place < odd else 0)
-                if wanted:
-                    demand[pool.queues[(place + self._turn) % len(pool.queues)]] = wanted
+            asked = min(room, len(pool.queues), MOST_QUEUES)
+            share, odd = divmod(room, asked)
+            turn = self._turns[pool.name]
+            self._turns[pool.name] += odd if asked == len(pool.queues) else asked
+            for place in range(asked):
+                demand[pool.queues[(place + turn) % len(pool.queues)]] = share + (1 if place < odd else 0)
         return demand
+
+    def _room_in(self, pool: Pool) -> int:
+        """Tell how many claims a pool can take; 0 also where so few are not worth a call."""
+        prefetch = self._prefetch[pool.name].room
+        # No more than a settler's batch: ten endings beyond it would cost a commit of their own.
+        room = min(MOST_PREFETCH, pool.concurrency + prefetch - pool.busy)
+        # A call for a handful while hundreds wait costs as much as one for all of them.
+        return 0 if room < prefetch // 2 else max(room, 0)
 
     def _deal(self, claims: list[Claim]) -> None:
         if len(self._pools) == 1:
@@ -197,7 +205,17 @@ class Fetcher:
         timeout = self._wishes.poll_interval * random.uniform(1 - jitter, 1 + jitter)
         if self._due is not None:
             timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
-        await self._store.wait(self._queues, timeout)
+        full = [pool for pool in self._pools if not self._asked_of.issuperset(pool.queues)]
+        if full:
+            await first_of(self._store.wait(self._queues, timeout), self._room_in_one_of(full))
+        else:
+            await self._store.wait(self._queues, timeout)
+
+    async def _room_in_one_of(self, full: Sequence[Pool]) -> None:
+        """Wait for room in pools that had none: their queues may hold jobs, though those asked gave all they had."""
+        while not any(map(self._room_in, full)):
+            self._room.clear()
+            await self._room.wait()
 
     def _remember_dry(self, demand: Mapping[str, int], claims: Sequence[Claim]) -> None:
         taken = Counter(claim.queue for claim in claims)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stoker.core.clock import Clock
-from stoker.core.decide import Policy, decide
+from stoker.core.decide import Policy, decide, trace_of
 from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Extended, JobId, Token
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
@@ -25,7 +25,7 @@ from stoker.runtime.executor import Executor
 from stoker.runtime.fetcher import Fetcher, Wishes
 from stoker.runtime.keeper import Keeper
 from stoker.runtime.leases import Leases
-from stoker.runtime.loop import sleep, tick_for_ever
+from stoker.runtime.loop import cancelled, sleep, tick_for_ever
 from stoker.runtime.maintenance import Maintenance
 from stoker.runtime.plan import WorkerPlan
 from stoker.runtime.presence import Busyness, Presence
@@ -106,7 +106,10 @@ class Worker:
     # -- life --------------------------------------------------------------------------------------------------------
 
     async def run(self, *, until_empty: bool = False) -> None:
-        """Work until `stop`, or until nothing that this worker could perform is available, running or due."""
+        """Work until `stop`, or until nothing that this worker could perform is available, running or due.
+
+        Cancelled, it stops without the grace period: what runs is cancelled too and goes back uncounted.
+        """
         if until_empty:
             self.finish()
         services = self._start_services()
@@ -116,13 +119,17 @@ class Worker:
             asyncio.ensure_future(self._emptied()),
         ]
         try:
-            ended, _ = await asyncio.wait([fetching, *services, *endings], return_when=asyncio.FIRST_COMPLETED)
-            await self._shut_down(fetching)
+            try:
+                ended, _ = await asyncio.wait([fetching, *services, *endings], return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                await self._shut_down(fetching, grace=0.0)
+                raise
+            await self._shut_down(fetching, grace=self.plan.grace)
             for task in ended:
                 task.result()
         finally:
             self.keeper.stop()
-            await _cancelled(fetching, *services, *endings)
+            await cancelled(fetching, *services, *endings)
             self._threads.close()
 
     def stop(self) -> None:
@@ -173,14 +180,14 @@ class Worker:
                 pass  # the fetcher reports it and waits longer each time
             await sleep(self._clock, 0.1)
 
-    async def _shut_down(self, fetching: asyncio.Future[Any]) -> None:
+    async def _shut_down(self, fetching: asyncio.Future[Any], *, grace: float) -> None:
         self.keeper.stopping = True
-        self._events.emit(WorkerStopping(self.id, sum(1 for _ in self.running()), self.plan.grace))
-        await _cancelled(fetching)
+        self._events.emit(WorkerStopping(self.id, sum(1 for _ in self.running()), grace))
+        await cancelled(fetching)
         self._stopping.up = True
         self._return_waiting()
         await self._mark_stopping()
-        await self._until(lambda: not any(pool.slots for pool in self.pools), self.plan.grace)
+        await self._until(lambda: not any(pool.slots for pool in self.pools), grace)
         for slot in self.running():
             slot.interrupt(Interruption.STOPPED)
         await self._until(self._only_threads_left, LAST_WORDS)
@@ -218,7 +225,11 @@ class Worker:
     # -- jobs --------------------------------------------------------------------------------------------------------
 
     async def _perform(self, claim: Claim, slot: Slot) -> None:
-        self._settle(claim, await self._executor.attempt(claim, slot))
+        try:
+            outcome = await self._executor.attempt(claim, slot)
+        except Exception as error:  # a fault of ours: without an ending the job would run as long as this worker
+            outcome = Failed(error, trace_of(error))
+        self._settle(claim, outcome)
 
     def _settle(self, claim: Claim, outcome: Outcome) -> None:
         policy = self._definitions[claim.name].policy
@@ -309,10 +320,3 @@ class Worker:
         # Called from the keeper's thread, hence the copies.
         running = sum(1 for pool in self.pools for slot in tuple(pool.slots) if slot.claim is not None)
         return Busyness(running, self.performed, self.keeper.stopping)
-
-
-async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait until they have ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

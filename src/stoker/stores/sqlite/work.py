@@ -82,9 +82,7 @@ def lease_text(queues: int, names: int, routes: int) -> str:
     A lane (queue, route, name) is a seek in the index of available jobs, read only as far as the merge needs it. The
     running sum of sizes costs more than all of that, so it is taken only where the jobs are too large together.
     """
-    chosen = "\n    UNION ALL ".join(
-        f"SELECT id, size FROM ({_merged(queue, names, routes)})" for queue in range(queues)
-    )
+    chosen = _union(_nested([f"SELECT id, size FROM ({_merged(queue, names, routes)})" for queue in range(queues)]))
     return f"""
 INSERT INTO stoker_lease (token, at, until, worker, ids)
 SELECT :token, :now, :now + :lease, :worker, CASE WHEN size <= :most THEN ids ELSE (
@@ -103,10 +101,15 @@ def _merged(queue: int, names: int, routes: int) -> str:
         SELECT 1 FROM stoker_pause WHERE kind = 'queue' AND value = :queue{queue}) THEN 0 ELSE :limit{queue} END"""
     order = f"ORDER BY priority DESC, pos {limit}"
     lanes = [_lane(queue, name, route) for route, name in product(range(routes), range(names))]
-    while len(lanes) > LANES_MERGED:
-        parts = [lanes[start : start + LANES_MERGED] for start in range(0, len(lanes), LANES_MERGED)]
-        lanes = [f"SELECT * FROM ({_union(part)} {order})" for part in parts]
-    return f"{_union(lanes)} {order}"
+    return f"{_union(_nested(lanes, order))} {order}"
+
+
+def _nested(selects: list[str], order: str = "LIMIT -1") -> list[str]:
+    """Put selects together until they are few enough for one compound select."""
+    while len(selects) > LANES_MERGED:
+        parts = [selects[start : start + LANES_MERGED] for start in range(0, len(selects), LANES_MERGED)]
+        selects = [f"SELECT * FROM ({_union(part)} {order})" for part in parts]
+    return selects
 
 
 def _union(selects: list[str]) -> str:
