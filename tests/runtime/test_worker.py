@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from stoker import Context, State, fixed
+from stoker.app.working import run_until_signal
 from stoker.core.filters import Filter
 from stoker.core.job import NewJob, new_call, new_token
 from stoker.core.settlement import Settlement
 from stoker.errors import ConfigurationError, StoreUnavailable
+from stoker.runtime.loop import sleep
 from stoker.telemetry.events import (
     AttemptEnded,
     LeaseLost,
@@ -565,3 +567,67 @@ async def test_a_suspect_whose_lease_is_lost_while_it_waits_is_not_performed(rig
         opened.set()
         await rig.pass_time(15)
     assert started == [0]
+
+
+async def test_a_worker_that_is_cancelled_gives_back_what_it_runs(rig: Rig) -> None:
+    waits, _, _ = gate(rig)
+    handle = waits.enqueue(1)
+    running = asyncio.ensure_future(rig.make().run())
+    await rig.settle_down()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rig.drive(running)
+    job = rig.find(handle.id)
+    assert (job.state, job.failures, job.crashes) == (State.AVAILABLE, 0, 0)
+
+
+async def test_the_jobs_of_many_silent_workers_are_taken_back_at_once(rig: Rig) -> None:
+    waits, _, _ = gate(rig)
+    handles = rig.app.enqueue_many([waits.draft(n) for n in range(250)])
+    for _ in handles:
+        rig.store.run(rig.store.claim({"default": 1}, ["waits"], [""], new_token(), "dead", 1))
+    rig.clock.advance(1)
+    rig.store.run(rig.store.pause("queue", ["default"], True))
+    async with rig.working():
+        assert {rig.state(handle.id) for handle in handles} == {State.AVAILABLE}
+
+
+async def test_a_lost_attempt_and_the_next_one_of_the_same_job_are_told_apart(rig: Rig) -> None:
+    waits, _, _ = gate(rig)
+    waits.enqueue(1)
+    store, settler = rig.store, rig.make()._settler
+    for state in (State.AVAILABLE, State.COMPLETED):
+        (claim,) = store.run(store.claim({"default": 1}, ["waits"], [""], new_token(), "one", 1)).claims
+        settler.add(claim, Settlement(claim.id, claim.token, state))
+        if state is State.AVAILABLE:
+            rig.clock.advance(1)
+            store.run(store.reclaim(10))
+    sending = asyncio.ensure_future(settler.run())
+    await settler.flush()
+    sending.cancel()
+    assert [event.settlement.state for event in rig.seen(SettleRefused)] == [State.AVAILABLE]
+    assert [event.settlement.state for event in rig.seen(AttemptEnded)] == [State.COMPLETED]
+
+
+async def test_a_worker_that_fails_stops_the_others_of_its_process_in_order(rig: Rig) -> None:
+    waits, opened, started = gate(rig)
+    handle = waits.enqueue(1)
+    well, broken = rig.make(grace=60.0), rig.make()
+    broken.run = _fails_after(rig, 1.0)  # type: ignore[method-assign]
+    running = asyncio.ensure_future(run_until_signal([broken, well], until_empty=False))
+    await rig.settle_down()
+    assert started == [1]
+    await rig.pass_time(5)
+    assert not running.done()
+    opened.set()
+    with pytest.raises(RuntimeError, match="broken"):
+        await rig.drive(running)
+    assert rig.state(handle.id) is State.COMPLETED
+
+
+def _fails_after(rig: Rig, seconds: float) -> Any:
+    async def run(*, until_empty: bool) -> None:
+        await sleep(rig.clock, seconds)
+        raise RuntimeError("broken")
+
+    return run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from stoker.errors import ConfigurationError
 from stoker.runtime.process import stop_on_signals
@@ -34,7 +34,7 @@ async def run_until_signal(workers: Sequence[Worker], *, until_empty: bool) -> N
             worker.stop()
 
     async with stop_on_signals(stop):
-        await asyncio.gather(*(worker.run(until_empty=until_empty) for worker in workers))
+        await _all_ended([asyncio.ensure_future(_run(worker, until_empty, stop)) for worker in workers])
 
 
 @contextlib.asynccontextmanager
@@ -46,4 +46,20 @@ async def run_beside(workers: Sequence[Worker]) -> AsyncIterator[None]:
     finally:
         for worker in workers:
             worker.stop()
-        await asyncio.gather(*running)
+        await _all_ended(running)
+
+
+async def _run(worker: Worker, until_empty: bool, stop: Callable[[], None]) -> None:
+    """Run a worker; one that fails takes the others of the process along, in order."""
+    try:
+        await worker.run(until_empty=until_empty)
+    except Exception:
+        stop()
+        raise
+
+
+async def _all_ended(running: Sequence[asyncio.Future[None]]) -> None:
+    """Wait until every worker has ended, and only then raise what the first of them raised."""
+    for ending in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(ending, BaseException):
+            raise ending

@@ -5,10 +5,12 @@ Every worker may do all of it at any time; the leader of a store deletes so that
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
+from stoker.core.job import Reclaimed
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, JobsReclaimed
@@ -42,9 +44,9 @@ class Maintenance:
             self._trusted_from = self._clock.monotonic() + self._lease
         if self._clock.monotonic() < self._trusted_from:
             return
-        back = await self._store.arun(self._store.reclaim(RECLAIM_BATCH))
-        if back.available or back.cancelled or back.discarded:
+        while (back := await self._store.arun(self._store.reclaim(RECLAIM_BATCH))) != Reclaimed():
             self._events.emit(JobsReclaimed(back.available, back.cancelled, back.discarded))
+            await asyncio.sleep(0)
 
     async def prune(self) -> None:
         """Delete finished jobs whose time is over, in batches with pauses, if this worker leads."""

@@ -63,16 +63,19 @@ class Settler:
 
     async def run(self) -> None:
         """Send for ever; cancelled by the worker after `flush`."""
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            while self._pending:
-                batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
-                self._sending = len(batch)
-                await self._send(batch)
-                self._sending = 0
-                self._relieved()
-            self._drained.set()
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                while self._pending:
+                    batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+                    self._sending = len(batch)
+                    await self._send(batch)
+                    self._sending = 0
+                    self._relieved()
+                self._drained.set()
+        finally:
+            self._drained.set()  # nobody may wait for what nobody sends any more
 
     async def flush(self) -> None:
         """Wait until everything taken so far has been answered."""
@@ -80,16 +83,23 @@ class Settler:
 
     async def _send(self, batch: list[tuple[Claim, Settlement]]) -> None:
         """Send a batch; what a store cannot even be asked must cost neither the others nor the worker."""
+        if len({settlement.id for _, settlement in batch}) < len(batch):
+            # Stores answer by id: a lost attempt must not hear what was said of the next one of the same job.
+            await self._send_one_by_one(batch)
+            return
         try:
             await self._send_until_answered(batch)
         except Exception:
             if len(batch) > 1:
-                for one in batch:
-                    await self._send([one])
+                await self._send_one_by_one(batch)
                 return
             claim = batch[0][0]
             log.exception("%s %s: its ending cannot be stored; it runs again after its lease", claim.name, claim.id)
             self._released(claim.token)
+
+    async def _send_one_by_one(self, batch: list[tuple[Claim, Settlement]]) -> None:
+        for one in batch:
+            await self._send([one])
 
     async def _send_until_answered(self, batch: list[tuple[Claim, Settlement]]) -> None:
         command = self._store.settle([settlement for _, settlement in batch])
