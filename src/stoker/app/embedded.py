@@ -7,9 +7,14 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from stoker.runtime.process import run
 from stoker.runtime.worker import Worker
+
+POOLS: Final = ThreadPoolExecutor
+"""Imported by name, and so before `_at_exit`: of what is registered for the exit the last comes first."""
 
 
 class EmbeddedWorker:
@@ -36,21 +41,25 @@ class EmbeddedWorker:
             self._ready.clear()
             self._thread = threading.Thread(target=self._run, name="stoker-worker", daemon=True)
             self._thread.start()
-            atexit.register(self.stop)
+            _at_exit(self.stop)
 
     def stop(self) -> None:
         """Let it empty the store, at most for the grace period, then stop it."""
         thread, self._thread = self._thread, None
         if thread is None or self._pid != os.getpid():
             return
-        atexit.unregister(self.stop)
         self._ready.wait(self._grace)
         if self._loop is not None and self._worker is not None and thread.is_alive():
             self._loop.call_soon_threadsafe(self._worker.finish)
         thread.join(self._grace)
+        if self._loop is not None and self._worker is not None and thread.is_alive():
+            self._loop.call_soon_threadsafe(self._worker.stop)
 
     def _run(self) -> None:
-        run(self._main())
+        try:
+            run(self._main())
+        finally:
+            self._ready.set()  # a lifespan that failed has nothing to wait for
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -59,3 +68,11 @@ class EmbeddedWorker:
     def _started(self, worker: Worker) -> None:
         self._worker = worker
         self._ready.set()
+
+
+def _at_exit(stop: Callable[[], None]) -> None:
+    """Call at exit, before Python ends its thread pools: a handler may need one (`asyncio.to_thread`, name lookups).
+
+    `atexit` alone comes after that, hence the private function by which the pools themselves are told.
+    """
+    getattr(threading, "_register_atexit", atexit.register)(stop)

@@ -1,0 +1,72 @@
+"""The worker of the mode `async`, which lives in the user's process and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stoker import Stoker
+from tests.rigs.processes import processes
+
+SCRIPT = """
+import asyncio
+from stoker import Stoker
+
+app = Stoker(settings={"workers": {"mode": "async"}})
+
+@app.job
+async def asks_a_thread() -> None:
+    await asyncio.sleep(0.2)
+    print(await asyncio.to_thread(str, "a thread answered"))
+
+if __name__ == "__main__":
+    asks_a_thread.enqueue()
+"""
+
+
+def application(grace: str, **more: Any) -> Stoker[Any]:
+    return Stoker(settings={"workers": {"mode": "async", "grace": grace, "concurrency": 1}}, **more)
+
+
+def test_a_job_that_is_worked_off_at_exit_may_use_a_thread(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with processes(tmp_path, PYTHONPATH=str(tmp_path)) as started:
+        assert started.start("script").wait(30) == 0
+        assert "a thread answered" in started.output()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_closing_does_not_wait_for_a_worker_whose_lifespan_failed() -> None:
+    def fails(app: Stoker[Any]) -> AbstractAsyncContextManager[None]:
+        raise RuntimeError("no state")
+
+    app = application("20s", lifespan=fails)
+
+    @app.job
+    async def note() -> None: ...
+
+    note.enqueue()
+    before = time.monotonic()
+    app.close()
+    assert time.monotonic() - before < 10
+
+
+def test_after_the_grace_a_closed_worker_begins_no_further_job() -> None:
+    app, begun = application("0.2s"), list[int]()
+
+    @app.job
+    async def slow(n: int) -> None:
+        begun.append(n)
+        await asyncio.sleep(0.05)
+
+    app.enqueue_many([slow.draft(n) for n in range(100)])
+    app.close()
+    time.sleep(0.2)
+    before = len(begun)
+    time.sleep(0.3)
+    assert len(begun) == before < 100
