@@ -14,9 +14,6 @@ class Leases:
         self._open: dict[Token, int] = {}
         self._taken: dict[Token, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     @property
     def tokens(self) -> tuple[Token, ...]:
         """The tokens to keep alive; safe to call from the keeper's thread."""

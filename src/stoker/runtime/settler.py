@@ -47,7 +47,6 @@ class Settler:
         self._wanted = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
-        self.accepted = 0
 
     @property
     def unsettled(self) -> int:
@@ -122,7 +121,6 @@ class Settler:
     def _report(self, claim: Claim, settlement: Settlement, answer: Settled, uncertain: bool) -> None:
         self._released(claim.token)
         if answer is ACCEPTED or answer is REPEATED:
-            self.accepted += 1
             self._events.emit(AttemptEnded(claim, settlement))
         else:
             self._events.emit(SettleRefused(claim, settlement, answer, uncertain))
