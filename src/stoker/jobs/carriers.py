@@ -44,10 +44,15 @@ def from_carried(kind: type[Any], value: Any) -> object:
         if not isinstance(value, str):
             raise TypeError(f"expected a path as text, got {type(value).__name__}")
         return kind(value)
-    if hasattr(kind, "model_validate_json"):
-        # JSON rules, not those for Python objects: they are the inverse of model_dump_json in strict models too.
-        return kind.model_validate_json(msgspec.json.encode(value))
-    return kind.model_validate(value)
+    try:
+        if hasattr(kind, "model_validate_json"):
+            # JSON rules, not those for Python objects: they are the inverse of model_dump_json in strict models too.
+            return kind.model_validate_json(msgspec.json.encode(value))
+        return kind.model_validate(value)
+    except ValueError as error:
+        # msgspec adds the path to a plain ValueError only, at the end of its text.
+        lines = (line.strip() for line in str(error).splitlines() if "For further information" not in line)
+        raise ValueError(" ".join(lines)) from error
 
 
 def carries(kind: type[Any]) -> bool:

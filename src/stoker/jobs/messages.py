@@ -14,7 +14,7 @@ _FIELD: Final = re.compile(r"^Object (?:contains unknown|missing required) field
 
 def misfit(job: str, error: Exception) -> str:
     """Put a decoder's complaint in our words: ``welcome: argument `user_id`: expected `int`, got `str` ``."""
-    text = " ".join(line.strip() for line in str(error).splitlines() if "For further information" not in line)
+    text = " ".join(line.strip() for line in str(error).splitlines())
     found = _AT.match(text)
     said, path = (found["said"], found["path"].removeprefix("$").removeprefix(".")) if found else (text, "")
     if path:

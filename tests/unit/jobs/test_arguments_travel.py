@@ -190,6 +190,32 @@ def test_any_json_value_arrives_exactly(value: Any) -> None:
     assert keep.call(keep.decode(app.last.args)) == value
 
 
+class Complaint(ValueError):
+    """An error of a kind of its own, in several lines, as pydantic's is."""
+
+
+class Picky(Model):
+    """A model that accepts nothing."""
+
+    @classmethod
+    def model_validate_json(cls, text: bytes) -> Picky:
+        raise Complaint(
+            f"1 validation error for Picky\n  {text.decode()} will not do\n    For further information visit a page"
+        )
+
+
+def test_a_models_complaint_names_the_job_and_the_path() -> None:
+    app = Jobs()
+
+    @app.job
+    def keep(models: list[Picky]) -> None: ...
+
+    with pytest.raises(ArgumentsError) as refused:
+        keep.enqueue([Picky("x")])
+
+    assert str(refused.value) == ('keep: argument `models[0]`: 1 validation error for Picky {"name":"x"} will not do')
+
+
 @given(st.floats() | st.integers(min_value=-(10**400), max_value=10**400))
 def test_a_number_arrives_exactly_or_is_refused(value: float) -> None:
     app = Jobs()
