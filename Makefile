@@ -32,7 +32,7 @@ pyright: $(VENV)/.dev
 	$(BIN)/pyright
 
 contracts: $(VENV)/.dev
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(VENV)/.dev  ## Format and mend what can be mended
 	$(BIN)/ruff format

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -70,3 +72,16 @@ def test_after_the_grace_a_closed_worker_begins_no_further_job() -> None:
     before = len(begun)
     time.sleep(0.3)
     assert len(begun) == before < 100
+
+
+def test_jobs_for_later_that_end_with_the_process_are_not_lost_without_a_word(tmp_path: Path) -> None:
+    script = tmp_path / "later.py"
+    script.write_text(
+        "from stoker import Stoker\n"
+        "app: Stoker[None] = Stoker(settings={'workers': {'mode': 'async'}})\n"
+        "@app.job\n"
+        "def remind() -> None: ...\n"
+        "remind.using(delay='1h').enqueue()\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True)
+    assert "1 unfinished job(s) are lost" in done.stderr

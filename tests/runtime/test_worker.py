@@ -18,6 +18,7 @@ from stoker.errors import ConfigurationError, StoreUnavailable
 from stoker.runtime.loop import sleep
 from stoker.telemetry.events import (
     AttemptEnded,
+    JobOverdue,
     LeaseLost,
     SettleRefused,
     StoreBack,
@@ -631,3 +632,37 @@ def _fails_after(rig: Rig, seconds: float) -> Any:
         raise RuntimeError("broken")
 
     return run
+
+
+async def test_until_empty_waits_for_suspects_behind_one_that_takes_long(rig: Rig) -> None:
+    waits, opened, started = gate(rig)
+    suspects = [waits.enqueue(n) for n in range(3)]
+    crash(rig, 3)
+    running = asyncio.ensure_future(rig.make(concurrency=5).run(until_empty=True))
+    await rig.settle_down()
+    await rig.pass_time(5)
+    assert not running.done()
+    opened.set()
+    await rig.drive(running)
+    assert sorted(started) == [0, 1, 2]
+    assert {rig.state(suspect.id) for suspect in suspects} == {State.COMPLETED}
+
+
+async def test_the_last_word_of_a_worker_counts_what_it_gave_back_and_names_what_it_leaves_in_a_thread(
+    rig: Rig,
+) -> None:
+    waits, _, started = gate(rig)
+    let_go = threading.Event()
+
+    @rig.app.job
+    def stubborn() -> None:
+        let_go.wait(10)
+
+    waits.enqueue(1)
+    left = stubborn.enqueue()
+    async with rig.working(grace=1.0):
+        await rig.until(lambda: started and rig.state(left.id) is State.RUNNING)
+    (last,) = rig.seen(WorkerStopped)
+    assert last.given_back == 1
+    assert [event.claim.id for event in rig.seen(JobOverdue)] == [left.id]
+    let_go.set()

@@ -84,6 +84,8 @@ class Foreground:
                 middleware=self._middleware,
             )
             outcome = await executor.attempt(claim, slot)
+        if slot.interruption is not None and slot.task is not None:
+            slot.task.uncancel()  # a timeout was the job's matter: the caller's task goes on
         return _handle(draft.definition, _stored(job, claim, now, _result(outcome, job.name)))
 
 

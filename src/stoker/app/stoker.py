@@ -289,15 +289,21 @@ class Stoker(JobRegistry[S], Generic[S]):
         """Start the embedded worker of the mode ``async`` unless it runs."""
         from stoker.app.embedded import EmbeddedWorker
 
-        if self._embedded is None:
-            self._embedded = EmbeddedWorker(self._serve_embedded, self.settings.workers.grace.total_seconds())
-        self._embedded.ensure()
+        grace = self.settings.workers.grace.total_seconds()
+        with self._opening:
+            if self._embedded is None:
+                self._embedded = EmbeddedWorker(self._serve_embedded, grace)
+            embedded = self._embedded
+        embedded.ensure()
 
     async def _serve_embedded(self, started: Callable[[Worker], None]) -> None:
+        from stoker.app.working import warn_of_lost_jobs
+
         async with self.lifespan() as state:
             (worker,) = self.make_workers(Choice(), state)
             started(worker)
             await worker.run()
+            await warn_of_lost_jobs(worker.store)
 
     def close(self) -> None:
         """Stop the embedded worker, if there is one, after it has emptied its store, and close the stores."""

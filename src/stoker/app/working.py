@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from stoker.errors import ConfigurationError
 from stoker.runtime.process import stop_on_signals
 from stoker.runtime.worker import Worker
 from stoker.stores.base import Store
+
+log = logging.getLogger("stoker")
 
 
 def refuse_useless_worker(mode: str, store: Store) -> None:
@@ -21,9 +24,16 @@ def refuse_useless_worker(mode: str, store: Store) -> None:
         )
     if store.url.startswith("memory:"):
         raise ConfigurationError(
-            "memory:// lives in one process, so a separate worker would find nothing; "
-            "use sqlite:///stoker.sqlite3, or workers.mode: async"
+            "memory:// lives in one process, so a worker process would find nothing; use sqlite:///stoker.sqlite3, "
+            "or in this process workers.mode: async or `async with app.working():`"
         )
+
+
+async def warn_of_lost_jobs(store: Store) -> None:
+    """Log how many jobs end with this process because they were not due yet, or not done in time."""
+    rows = await store.arun(store.count())
+    if left := sum(row.count for row in rows if not row.state.final):
+        log.warning("mode async: %d unfinished job(s) are lost with this process; workers.mode: queue keeps them", left)
 
 
 async def run_until_signal(workers: Sequence[Worker], *, until_empty: bool) -> None:
@@ -41,6 +51,8 @@ async def run_until_signal(workers: Sequence[Worker], *, until_empty: bool) -> N
 async def run_beside(workers: Sequence[Worker]) -> AsyncIterator[None]:
     """Run workers for the length of a block, then stop them in order."""
     running = [asyncio.ensure_future(worker.run()) for worker in workers]
+    for ending in running:
+        ending.add_done_callback(_tell)
     try:
         yield
     finally:
@@ -56,6 +68,12 @@ async def _run(worker: Worker, until_empty: bool, stop: Callable[[], None]) -> N
     except Exception:
         stop()
         raise
+
+
+def _tell(ending: asyncio.Future[None]) -> None:
+    """Log a worker's failure when it happens: the block around it may go on for days."""
+    if not ending.cancelled() and (error := ending.exception()) is not None:
+        log.error("a worker has failed; its jobs wait for another", exc_info=error)
 
 
 async def _all_ended(running: Sequence[asyncio.Future[None]]) -> None:

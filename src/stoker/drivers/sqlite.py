@@ -19,8 +19,9 @@ from typing import Any, Final, TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Replies, Retry
+from stoker.drivers.forks import follow_forks
 from stoker.drivers.sqlite_errors import is_busy, is_lasting, unavailable
-from stoker.drivers.sqlite_fork import abandon, follow_forks
+from stoker.drivers.sqlite_fork import abandon
 from stoker.drivers.sqlite_unit import UnitFailed, exchange
 from stoker.drivers.switching import eager_switching
 from stoker.errors import ConfigurationError, StoreError

@@ -99,6 +99,8 @@ class Fetcher:
         """The queues whose pool has room: some may have to wait for their turn to be asked."""
         self._dry: set[str] = set()
         """The queues that gave less than was asked of them since the last sleep."""
+        self.finishing = False
+        """Whether the worker is to empty its store: then suspects wait here; given back they would look like later."""
         self.idle = asyncio.Event()
         """Set while the last claim came back empty and nothing runs."""
 
@@ -241,7 +243,7 @@ class Fetcher:
         for pool in self._pools:
             while pool.waiting and self._leases.taken_at(pool.waiting[0].token) < oldest:
                 self._give_back(pool.waiting.popleft(), GivenBack("no slot was free"))
-        if self._gate.taken_at is not None and self._gate.taken_at < oldest:
+        if self._gate.taken_at is not None and self._gate.taken_at < oldest and not self.finishing:
             for claim in self._gate.take_out(lambda claim: True):
                 self._give_back(claim, GivenBack("another suspect runs", delay=SUSPECT_DELAY))
         self._gate.admit()

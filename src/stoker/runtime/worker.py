@@ -35,6 +35,7 @@ from stoker.runtime.threads import Threads
 from stoker.stores.base import Store
 from stoker.telemetry.events import (
     Events,
+    JobOverdue,
     JobSlow,
     LeaseLost,
     WorkerStarted,
@@ -139,6 +140,7 @@ class Worker:
     def finish(self) -> None:
         """Stop as soon as the store is empty; called on the worker's event loop."""
         self._finish.set()
+        self._fetcher.finishing = True
 
     @property
     def performed(self) -> int:
@@ -191,6 +193,9 @@ class Worker:
         for slot in self.running():
             slot.interrupt(Interruption.STOPPED)
         await self._until(self._only_threads_left, LAST_WORDS)
+        for slot in self.running():
+            if slot.claim is not None:
+                self._events.emit(JobOverdue(slot.claim, "its worker stops and the job goes back with its lease"))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._settler.flush(), LAST_WORDS)
         self.keeper.stop()
@@ -209,7 +214,7 @@ class Worker:
 
     def _return_waiting(self) -> None:
         for claim in self._take_out(lambda claim: True):
-            self._give_back(claim, GivenBack("worker stopped"))
+            self._settle(claim, GivenBack("worker stopped"))
 
     def _take_out(self, chosen: Callable[[Claim], bool]) -> list[Claim]:
         """Take the chosen claims out of wherever they wait for their turn."""
@@ -232,16 +237,14 @@ class Worker:
         self._settle(claim, outcome)
 
     def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        if isinstance(outcome, GivenBack):
+            self._given_back += 1
         policy = self._definitions[claim.name].policy
         try:
             settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
         except Exception as error:  # the user's backoff raised or gave nonsense
             settlement = decide(claim, Failed(error, "the job's backoff failed"), Policy(), worker=self.id)
         self._settler.add(claim, settlement)
-
-    def _give_back(self, claim: Claim, outcome: GivenBack) -> None:
-        self._given_back += 1
-        self._settle(claim, outcome)
 
     def _freed(self) -> None:
         self._fetcher.freed()
@@ -299,7 +302,7 @@ class Worker:
             self._clock,
             self._events,
             unsettled=lambda: self._settler.unsettled,
-            give_back=self._give_back,
+            give_back=self._settle,
         )
 
     def _make_keeper(self) -> Keeper:

@@ -54,7 +54,7 @@ class LogLines:
             case JobSlow(claim, running):
                 log.warning("%s: still running after %s", _job(claim), in_words(running))
             case JobOverdue(claim, reason):
-                log.warning("%s: %s, but its thread goes on; it keeps its slot until it returns", _job(claim), reason)
+                log.warning("%s: %s, but its thread goes on until it returns", _job(claim), reason)
             case LoopStuck(silent, tokens):
                 log.error("event loop silent for %.0f s: %d lease(s) no longer renewed", silent, len(tokens))
             case StoreFailed(verb, error, delay):

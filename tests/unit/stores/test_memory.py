@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from stoker.core.filters import Filter
-from stoker.core.job import CallId, Due, NewJob
+from stoker.core.job import CallId, Due, NewJob, new_call
 from stoker.core.unique import UniqueKey
 from stoker.stores.memory import MemoryStore, intake
 from stoker.testing.fake_clock import FakeClock
@@ -53,3 +55,14 @@ def test_jobs_cancelled_while_they_wait_leave_nothing_in_lanes_and_agendas() -> 
     assert sum(len(level) for level in lane._levels.values()) <= 64
     assert len(store._contents.due._heap) <= 64
     assert store._contents.rows == {}
+
+
+def test_a_forked_child_begins_empty_and_its_parent_keeps_its_jobs() -> None:
+    store = MemoryStore()
+    store.run(store.enqueue([NewJob("work", "{}")], new_call()))
+    child = os.fork()
+    if child == 0:
+        os._exit(len(store.run(store.count())))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert [row.count for row in store.run(store.count())] == [1]

@@ -29,6 +29,7 @@ from stoker.core.job import (
 )
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
+from stoker.drivers.forks import follow_forks
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError, NotSupported
 from stoker.stores.base import Store, check_enqueue
@@ -66,6 +67,21 @@ class MemoryStore(Store):
     def __init__(self, clock: Clock | None = None, url: str = "memory://") -> None:
         self.url = url
         self._clock: Clock = SystemClock() if clock is None else clock
+        self.start_over_in_child()
+        follow_forks(self)
+
+    # -- forks: jobs stay with the process that enqueued them; a child that took them along would do them again --------
+
+    def pause_for_fork(self) -> None:
+        """Let nobody change anything while the process forks."""
+        self._lock.acquire()
+
+    def resume_after_fork(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def start_over_in_child(self) -> None:
+        """Begin empty."""
         self._contents = Contents()
         self._lock = threading.Lock()
         self._bell = Bell()
