@@ -8,8 +8,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Claimed, new_token
@@ -17,6 +15,7 @@ from stoker.core.outcome import GivenBack
 from stoker.errors import StoreError
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import first_of, sleep
+from stoker.runtime.plan import WorkerPlan
 from stoker.runtime.slots import Pool, SuspectGate
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, StoreBack, StoreFailed
@@ -31,18 +30,6 @@ BUFFER_LIFE = 1.0
 SUSPECT_DELAY = 10 * SECOND
 PROMOTE_BATCH = 500
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
-
-
-class Wishes(msgspec.Struct, frozen=True):
-    """What a worker asks a store for."""
-
-    names: tuple[str, ...]
-    routes: tuple[str, ...]
-    worker: str
-    lease: int
-    poll_interval: float
-    """Seconds between looks where nothing wakes the worker, give or take the fraction ``jitter``."""
-    jitter: float = 0.1
 
 
 class Prefetch:
@@ -70,7 +57,8 @@ class Fetcher:
         self,
         store: Store,
         pools: Sequence[Pool],
-        wishes: Wishes,
+        plan: WorkerPlan,
+        worker: str,
         gate: SuspectGate,
         leases: Leases,
         clock: Clock,
@@ -81,7 +69,8 @@ class Fetcher:
     ) -> None:
         self._store = store
         self._pools = pools
-        self._wishes = wishes
+        self._plan = plan
+        self._worker = worker
         self._gate = gate
         self._leases = leases
         self._clock = clock
@@ -146,8 +135,8 @@ class Fetcher:
 
     async def _claim(self, demand: dict[str, int]) -> Claimed:
         token = new_token()
-        wishes = self._wishes
-        command = self._store.claim(demand, wishes.names, wishes.routes, token, wishes.worker, wishes.lease)
+        plan = self._plan
+        command = self._store.claim(demand, plan.names, plan.routes, token, self._worker, plan.lease)
         self._asked = asyncio.ensure_future(self._store.arun(command))
         claimed = await asyncio.shield(self._asked)
         self._asked = None
@@ -203,8 +192,8 @@ class Fetcher:
     async def _sleep(self, *, found: bool) -> None:
         if not found and not any(pool.busy for pool in self._pools):
             self.idle.set()
-        jitter = self._wishes.jitter
-        timeout = self._wishes.poll_interval * random.uniform(1 - jitter, 1 + jitter)
+        jitter = self._plan.jitter
+        timeout = self._plan.poll_interval * random.uniform(1 - jitter, 1 + jitter)
         if self._due is not None:
             timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
         full = [pool for pool in self._pools if not self._asked_of.issuperset(pool.queues)]

@@ -28,6 +28,7 @@ class WorkerPlan(msgspec.Struct, frozen=True):
     misfit_after: int | None = 86_400 * SECOND
     """Microseconds; None waits for ever."""
     poll_interval: float = 1.0
+    """How long to wait at most between two looks where nothing wakes the worker."""
     jitter: float = 0.1
     """The fraction by which the poll interval varies."""
 

@@ -22,7 +22,7 @@ from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.runtime.executor import Executor
-from stoker.runtime.fetcher import Fetcher, Wishes
+from stoker.runtime.fetcher import Fetcher
 from stoker.runtime.keeper import Keeper
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import cancelled, sleep, tick_for_ever
@@ -291,12 +291,11 @@ class Worker:
     # -- parts -------------------------------------------------------------------------------------------------------
 
     def _make_fetcher(self) -> Fetcher:
-        plan = self.plan
-        wishes = Wishes(plan.names, plan.routes, self.id, plan.lease, plan.poll_interval, plan.jitter)
         return Fetcher(
             self.store,
             self.pools,
-            wishes,
+            self.plan,
+            self.id,
             self.gate,
             self._leases,
             self._clock,

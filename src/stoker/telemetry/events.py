@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from stoker.core.job import Claim, JobId, NewJob, State, Token
+from stoker.core.job import Claim, JobId, NewJob, Token
 from stoker.core.settlement import Settled, Settlement
 
 log = logging.getLogger("stoker.events")
@@ -162,8 +162,3 @@ class Events:
                 if id(listener) not in self._reported:
                     self._reported.add(id(listener))
                     log.exception("event listener %r raised; it is reported once", listener)
-
-
-def retried(event: AttemptEnded) -> bool:
-    """Tell whether the attempt failed and will be made again."""
-    return event.settlement.state is State.RETRYABLE
