@@ -40,6 +40,16 @@ class Sql:
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """One Lua script of the Redis store: always the only step, because two scripts are not one unit."""
+
+    name: str
+    source: str
+    keys: tuple[str, ...]
+    args: tuple[int | float | str | bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """A step of the memory store: a function of its state, run under its lock."""
 
@@ -51,7 +61,7 @@ class Command(Generic[T_co]):
     """One exchange with a store: ``steps`` run as one unit, ``read`` makes the answer of the replies."""
 
     name: str
-    steps: tuple[Sql, ...] | tuple[Apply]
+    steps: tuple[Sql, ...] | tuple[Apply] | tuple[Script]
     read: Callable[[Any], T_co]
     retry: Retry = Retry.SAFE
     joins: bool = False
