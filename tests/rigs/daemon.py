@@ -42,6 +42,15 @@ class Folder:
             command, cwd=self.path, check=True, stdout=subprocess.DEVNULL, user=self.user, group=self.user, timeout=60
         )
 
+    def bring(self, base: Path, *parts: str) -> Path:
+        """Give a folder with these parts of ``base`` that the user can reach: ``base`` itself or a copy."""
+        if self.user is None or _open_to_all(base):
+            return base
+        copy = self.path / "programs"
+        for part in parts:
+            (shutil.copytree if (base / part).is_dir() else _copy_file)(base / part, copy / part)
+        return copy
+
     def remove(self) -> None:
         """Delete it with all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -151,6 +160,15 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
 
 
 def _unprivileged() -> int | None:

