@@ -9,9 +9,10 @@ from typing import Final
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, JobId, Pause
+from stoker.stores.codes import encode
 from stoker.stores.sqlite.match import where
 from stoker.stores.sqlite.upkeep import ADVANCE_IF_CHANGED
-from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, encode, read_array
+from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, read_array
 
 TELL: Final = """
 SELECT CAST((SELECT json_group_array(CAST(id AS TEXT)) FROM (

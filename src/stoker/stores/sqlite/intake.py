@@ -7,14 +7,12 @@ instead of 14 with `executemany`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
-from stoker.errors import EnqueueError
-from stoker.stores.sqlite.wire import encode
+from stoker.stores.grouping import args_json, by_place, shared_params, sharing
 
 # A call is fresh from its receipt until the counter has moved past it; so every step of a repeat finds nothing to do.
 FRESH: Final = """(SELECT call.first AS first FROM stoker_call AS call
@@ -45,24 +43,6 @@ FROM (
     FROM {FRESH} AS fresh CROSS JOIN json_each(:args) AS item
 )"""
 
-_shared = attrgetter(
-    "name",
-    "queue",
-    "route",
-    "priority",
-    "due",
-    "max_attempts",
-    "crash_limit",
-    "labels",
-    "meta",
-    "keep",
-    "keep_failed",
-    "version",
-    "parent",
-    "root",
-    "origin",
-)
-
 
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that enqueue jobs without unique keys."""
@@ -86,59 +66,3 @@ def plain_answers(count: int) -> Callable[[Replies], list[Enqueued]]:
         return [Enqueued(JobId(str(id))) for id in range(first, first + count)]
 
     return read
-
-
-def sharing(jobs: Mapping[int, NewJob]) -> list[tuple[list[int], list[NewJob]]]:
-    """Group jobs, by their places, that differ in arguments and unique key only."""
-    groups: dict[object, tuple[list[int], list[NewJob]]] = {}
-    previous: object = None
-    group: tuple[list[int], list[NewJob]] = ([], [])
-    for place, job in jobs.items():
-        header: object = _shared(job)
-        if job.unique is not None:
-            header = (header, job.unique.states, job.unique.within, job.unique.on_conflict)
-        if header != previous:  # to compare with the neighbour costs less than to hash
-            previous = header
-            group = groups.setdefault(header, ([], []))
-        group[0].append(place)
-        group[1].append(job)
-    return list(groups.values())
-
-
-def args_json(args: list[str] | dict[int, str]) -> str:
-    """Write arguments for `json_each`; EnqueueError for text that cannot be kept byte for byte."""
-    try:
-        text = encode(args)
-    except UnicodeEncodeError as error:
-        raise EnqueueError(f"arguments hold a lone surrogate, which is no text: {error}") from error
-    if "\\u0000" in text and any("\0" in one for one in (args.values() if isinstance(args, dict) else args)):
-        raise EnqueueError("arguments hold a bare NUL character: that is not JSON")
-    return text
-
-
-def shared_params(job: NewJob, call: CallId) -> dict[str, str | int | None]:
-    """Give the parameters that all jobs of a group share."""
-    return {
-        "call": call,
-        "queue": job.queue,
-        "route": job.route,
-        "name": job.name,
-        "priority": job.priority,
-        "at": job.due.at,
-        "delay": job.due.delay,
-        "max_attempts": job.max_attempts,
-        "crash_limit": job.crash_limit,
-        "keep": job.keep,
-        "keep_failed": job.keep_failed,
-        "version": job.version,
-        "parent": job.parent,
-        "root": job.root,
-        "origin": job.origin,
-        "labels": encode(job.labels),
-        "meta": job.meta,
-    }
-
-
-def by_place(places: list[int], group: list[NewJob]) -> dict[int, str]:
-    """Give the arguments of a group by place."""
-    return {place: job.args for place, job in zip(places, group, strict=True)}

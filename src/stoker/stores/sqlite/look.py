@@ -11,8 +11,9 @@ import msgspec
 from stoker.core.command import Replies, Sql
 from stoker.core.filters import Filter
 from stoker.core.job import AttemptFailure, Ending, JobId, QueueCount, StoredJob, WorkerInfo
+from stoker.stores.codes import encode, row_ids, state_of
 from stoker.stores.sqlite.match import where
-from stoker.stores.sqlite.wire import JOB_ROW, encode, read_array, read_jobs, row_ids, state_of
+from stoker.stores.sqlite.wire import JOB_ROW, read_array, read_jobs
 
 FIND: Final = """
 SELECT CAST((SELECT json_group_array(json(row)) FROM (

@@ -8,7 +8,7 @@ from typing import Final
 
 from stoker.core.filters import Filter
 from stoker.core.job import State
-from stoker.stores.sqlite.wire import CODES, encode, row_ids
+from stoker.stores.codes import CODES, encode, row_ids
 
 ARGS_FUNCTION: Final = "stoker_args_are"
 """The name under which `args_are` is known to SQL."""

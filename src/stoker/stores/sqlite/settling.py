@@ -16,7 +16,8 @@ import msgspec
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.job import AttemptFailure, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
-from stoker.stores.sqlite.wire import CLOSE_WINDOWS, CODES, DELETE_UNKEPT, encode, json_text, read_array, text
+from stoker.stores.codes import CODES, encode, json_text, text
+from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, read_array
 
 LONGEST_TEXT: Final = 100_000_000
 """SQLite takes values of up to 10⁹ bytes; a text may grow by its escapes."""

@@ -35,6 +35,7 @@ from stoker.drivers.sqlite_join import join
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
+from stoker.stores.grouping import sort_out
 from stoker.stores.sqlite import control, intake, look, schema, settling, unique, upkeep, work
 from stoker.stores.sqlite.commands import Rings, Sheds
 from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
@@ -162,7 +163,7 @@ class SqliteStore(Store):
         if all(job.unique is None for job in jobs):
             steps, read = intake.plain_steps(jobs, call), intake.plain_answers(len(jobs))
         else:
-            sorted_jobs = unique.sort_out(jobs)
+            sorted_jobs = sort_out(jobs)
             steps = unique.unique_steps(jobs, sorted_jobs, call)
             read = unique.unique_answers(jobs, sorted_jobs)
         return Rings("enqueue", steps, read, Retry.KEYED, joins=True, queues=queues)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
-from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT, args_json, by_place, shared_params, sharing
-from stoker.stores.sqlite.wire import CODES, encode, read_array
+from stoker.stores.codes import CODES, encode
+from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
+from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT
+from stoker.stores.sqlite.wire import read_array
 
 # Jobs that insist on a free key are looked at before anything is written; a conflict makes the call never fresh.
 RECEIPT: Final = """
@@ -86,57 +86,7 @@ FORGET: Final = "DELETE FROM stoker_call WHERE call = :call AND conflict IS NOT 
 
 USE_KEYS: Final = "UPDATE stoker_counter SET keys = 1 WHERE keys = 0"
 
-_NEW_STATES: Final = frozenset({"scheduled", "available"})
 _FOLLOWING: Final = {"replace": (REPLACE,), "reschedule": (RESCHEDULE,)}
-
-
-class Sorted(msgspec.Struct):
-    """The jobs of a call, so that no step holds one key twice."""
-
-    plain: dict[int, NewJob]
-    layers: list[dict[int, NewJob]]
-    """Unique jobs by place; a later layer sees what the earlier ones did."""
-    folded: dict[int, int]
-    """Jobs that change nothing beyond what the job at another place does: they share its answer."""
-
-
-def sort_out(jobs: Sequence[NewJob]) -> Sorted:
-    """Sort the jobs of a call; two jobs that both insist on one key raise DuplicateJob."""
-    found = Sorted({}, [], {})
-    latest: dict[str, tuple[int, int]] = {}
-    """By key: layer and place of the latest job that is not folded."""
-    for place, job in enumerate(jobs):
-        if job.unique is None:
-            found.plain[place] = job
-            continue
-        depth, earlier = latest.get(job.unique.key, (-1, -1))
-        if depth >= 0 and _fold(found, depth, earlier, place, job):
-            continue
-        latest[job.unique.key] = (depth + 1, place)
-        if depth + 1 == len(found.layers):
-            found.layers.append({})
-        found.layers[depth + 1][place] = job
-    return found
-
-
-def _fold(found: Sorted, depth: int, earlier: int, place: int, job: NewJob) -> bool:
-    """Let an earlier job of the call with the same key do what this one asks for, if that comes to the same."""
-    layer = found.layers[depth]
-    first = layer[earlier]
-    if job.unique is None or first.unique is None:
-        return False
-    policy = job.unique.on_conflict
-    if policy == "raise":
-        raise DuplicateJob(job.name, "another job of the same call")
-    takes_key = first.unique.within is not None or _NEW_STATES.issubset(first.unique.states)
-    if not takes_key or policy not in ("keep", first.unique.on_conflict):
-        return False
-    if policy == "replace":
-        layer[earlier] = msgspec.structs.replace(first, args=job.args, version=job.version)
-    elif policy == "reschedule":
-        layer[earlier] = msgspec.structs.replace(first, due=job.due)
-    found.folded[place] = earlier
-    return True
 
 
 def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[Sql, ...]:

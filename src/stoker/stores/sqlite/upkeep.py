@@ -9,7 +9,8 @@ from typing import Final
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.duration import SECOND
 from stoker.core.job import Changed, JobId, Moved, Reclaimed, Token
-from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, encode, read_array
+from stoker.stores.codes import encode
+from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, read_array
 
 RECEIPTS_KEPT_FOR: Final = 3600 * SECOND
 

@@ -6,26 +6,15 @@ Replies are cast to BLOB, so that Python's sqlite3 never decodes them: one row o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from stoker.core.job import AttemptFailure, Claim, JobId, State, StoredJob, Token
+from stoker.core.job import AttemptFailure, Claim, JobId, StoredJob, Token
+from stoker.stores.codes import state_of
 
 T = TypeVar("T")
 
-STATES: Final = (
-    State.SCHEDULED,
-    State.AVAILABLE,
-    State.RUNNING,
-    State.RETRYABLE,
-    State.COMPLETED,
-    State.CANCELLED,
-    State.DISCARDED,
-)
-CODES: Final = {state: code for code, state in enumerate(STATES, 1)}
-"""The numbers under which states are stored; also written out in the SQL of this package."""
 
 _COUNTERS: Final = (
     "priority",
@@ -40,8 +29,6 @@ _COUNTERS: Final = (
     "keep_failed",
     "version",
 )
-_LARGEST_ID: Final = 18
-_encoder = msgspec.json.Encoder()
 _claims = msgspec.json.Decoder(list[Claim])
 
 
@@ -118,31 +105,6 @@ WHERE id IN (SELECT id FROM stoker_job INDEXED BY stoker_job_expiry WHERE expire
 
 CLOSE_WINDOWS: Final = "DELETE FROM stoker_slot INDEXED BY stoker_slot_window WHERE held = 0 AND until <= :now"
 """Frees the keys whose time is over, for jobs that come to wait again."""
-
-
-def encode(value: object) -> str:
-    """Write a value as JSON text for `json_each`."""
-    return _encoder.encode(value).decode()
-
-
-def row_ids(ids: Iterable[JobId]) -> list[int]:
-    """Give the row ids of job ids; what cannot be an id of this store is left out."""
-    return [int(id) for id in ids if id.isdecimal() and id.isascii() and len(id) <= _LARGEST_ID]
-
-
-def state_of(code: int) -> State:
-    """Give the state of a number; one that nobody wrote on purpose shows as discarded: such a job never runs."""
-    return STATES[code - 1] if 1 <= code <= len(STATES) else State.DISCARDED
-
-
-def text(value: str) -> str:
-    """Give a text that UTF-8 can hold: lone surrogates become escapes."""
-    return value.encode("utf-8", "backslashreplace").decode()
-
-
-def json_text(value: str) -> str:
-    """Give a JSON text that SQLite's JSON carries unchanged, whatever was in it: NUL becomes an escape too."""
-    return text(value).replace("\0", "\\u0000")
 
 
 def read_claims(reply: bytes) -> list[Claim]:

@@ -10,7 +10,8 @@ from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import Claimed, Extended, JobId, Token
-from stoker.stores.sqlite.wire import CLAIM, encode, read_array, read_claims, row_ids
+from stoker.stores.codes import encode, row_ids
+from stoker.stores.sqlite.wire import CLAIM, read_array, read_claims
 
 MOST_ARGS: Final = 32 * 1024 * 1024
 """Characters of arguments after which a claim takes no further job: a reply is one value, and those are bounded."""

@@ -1,0 +1,50 @@
+"""How relational stores write jobs: numbers for states and ids, JSON text for everything that has parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from stoker.core.job import JobId, State
+
+STATES: Final = (
+    State.SCHEDULED,
+    State.AVAILABLE,
+    State.RUNNING,
+    State.RETRYABLE,
+    State.COMPLETED,
+    State.CANCELLED,
+    State.DISCARDED,
+)
+CODES: Final = {state: code for code, state in enumerate(STATES, 1)}
+"""The numbers under which states are stored; also written out in the SQL of the stores."""
+
+_LARGEST_ID: Final = 18
+_encoder = msgspec.json.Encoder()
+
+
+def encode(value: object) -> str:
+    """Write a value as JSON text for the database to take apart."""
+    return _encoder.encode(value).decode()
+
+
+def row_ids(ids: Iterable[JobId]) -> list[int]:
+    """Give the row ids of job ids; what cannot be an id of this store is left out."""
+    return [int(id) for id in ids if id.isdecimal() and id.isascii() and len(id) <= _LARGEST_ID]
+
+
+def state_of(code: int) -> State:
+    """Give the state of a number; one that nobody wrote on purpose shows as discarded: such a job never runs."""
+    return STATES[code - 1] if 1 <= code <= len(STATES) else State.DISCARDED
+
+
+def text(value: str) -> str:
+    """Give a text that UTF-8 can hold: lone surrogates become escapes."""
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def json_text(value: str) -> str:
+    """Give a JSON text that a database's JSON carries unchanged, whatever was in it: NUL becomes an escape too."""
+    return text(value).replace("\0", "\\u0000")
