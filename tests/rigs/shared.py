@@ -1,4 +1,4 @@
-"""Servers that all tests of a run share, in whichever worker of pytest-xdist they are; each starts when first needed."""
+"""Servers that all tests of a run share, whichever worker of pytest-xdist runs them; each starts when first needed."""
 
 from __future__ import annotations
 

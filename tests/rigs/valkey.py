@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.rigs.daemon import Daemon, Folder, free_port
 
@@ -28,11 +29,7 @@ class Valkey:
         # A file, because Sentinels and the servers that they rule write down in it what they become.
         config = self._folder.path / "server.conf"
         config.write_text("".join(f"{name} {value}\n" for name, value in options.items()))
-        if self._folder.user is not None:
-            os.chown(config, self._folder.user, self._folder.user)
-        program = program or valkey_program()
-        path = self._folder.bring(program.parent, program.name) / program.name
-        self._daemon = Daemon(self._folder, path, config, *words)
+        self._daemon = Daemon(self._folder, program or valkey_program(), config, *words)
 
     @property
     def address(self) -> str:
@@ -45,8 +42,8 @@ class Valkey:
         return f"redis://{self.address}/0"
 
     def client(self) -> Any:
-        """Open a client of it."""
-        return redis.Redis(port=self.port, protocol=2)
+        """Open a client of it, which tries everything once."""
+        return redis.Redis(port=self.port, protocol=2, retry=Retry(NoBackoff(), 0))
 
     def start(self) -> Valkey:
         """Start it, and wait until it answers."""
