@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 # Waits for the end of its standard input, which only the death of the starter brings about, then does what the starter
 # no longer can. The count is for containers whose first process leaves the dead lying around.
@@ -35,16 +34,22 @@ class Folder:
         """Without a ``user`` servers run as the one who starts them."""
         self.path = Path(tempfile.mkdtemp(prefix=f"stoker-{name}-"))
         self.user = user
+        self.groups = None if user is None else ()  # without it root's groups stay
         if self.user is not None:
             os.chown(self.path, self.user, self.user)
 
     def run(self, *command: str | Path) -> None:
         """Run a program to its end in the folder, as its user."""
-        subprocess.run(command, cwd=self.path, check=True, stdout=subprocess.DEVNULL, timeout=60, **self.identity())
-
-    def identity(self) -> dict[str, Any]:
-        """Give the options of `subprocess` that make the folder's user of a process, and take root's groups from it."""
-        return {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": ()}
+        subprocess.run(
+            command,
+            cwd=self.path,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+            user=self.user,
+            group=self.user,
+            extra_groups=self.groups,
+        )
 
     def bring(self, base: Path, *parts: str) -> Path:
         """Give a folder with these parts of ``base`` that the user can reach: ``base`` itself or a copy."""
@@ -102,7 +107,9 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **self._folder.identity(),
+                user=self._folder.user,
+                group=self._folder.user,
+                extra_groups=self._folder.groups,
             )
         words = ["guard", str(int(self._orphaned)), str(self.pid), str(self._folder.path)]
         self._guard = subprocess.Popen(["/bin/sh", "-c", _GUARD, *words], stdin=subprocess.PIPE, start_new_session=True)
