@@ -28,7 +28,7 @@ _APT = (
     "-o",
     f"Dir::Cache::archives={_ARCHIVES}",
 )
-_OWN_LISTS = ("-o", f"Dir::State={_LISTS}", "-o", "Dir::State::status=/var/lib/dpkg/status")
+_OWN_LISTS = ("-o", f"Dir::State::lists={_LISTS}")
 _DOWNLOAD = ("install", "--yes", "--download-only", "--reinstall", "--no-install-recommends", "pgbouncer")
 
 
@@ -50,7 +50,7 @@ def pgbouncer() -> Program | None:
 
 def fetch() -> str:
     """Download and unpack PgBouncer; give the reason when that failed."""
-    for folder in (_ARCHIVES / "partial", _LISTS / "lists/partial"):
+    for folder in (_ARCHIVES / "partial", _LISTS / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         _download()
