@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from stoker.stores.urls import canonical_url, mask, open_store, sqlite_path
 
@@ -31,6 +31,7 @@ class Ground:
         self.url = "sqlite:///(temporary)" if url is None else mask(url)
         """The URL as it may be shown."""
         self.scheme = "sqlite" if url is None else canonical_url(url).partition(":")[0]
+        self._redis = url if url is not None and self.scheme.startswith("redis") else ""
         self._folder = self.home
         self._options = ""
         """What the URL says of how its store is used, which holds for ours too."""
@@ -50,12 +51,28 @@ class Ground:
         if not self.shared:
             yield "memory://"
             return
+        if self._redis:
+            yield from self._fresh_prefix()
+            return
         file = self._folder / f"stoker-bench-{secrets.token_hex(4)}.sqlite3"
         try:
             yield f"sqlite:///{quote(str(file))}{self._options}"
         finally:
             for path in self._folder.glob(f"{file.name}*"):
                 path.unlink(missing_ok=True)
+
+    def _fresh_prefix(self) -> Iterator[str]:
+        parts = urlsplit(self._redis)
+        options = [(name, value) for name, value in parse_qsl(parts.query) if name != "prefix"]
+        options.append(("prefix", f"stoker-bench-{secrets.token_hex(4)}"))
+        url = urlunsplit(parts._replace(query=urlencode(options)))
+        try:
+            yield url
+        finally:
+            from stoker.stores.redis import RedisStore
+
+            with contextlib.closing(RedisStore(url, shown=mask(url))) as store:
+                store.drop()
 
     def __enter__(self) -> Self:
         return self

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stoker.core.clock import Clock
-from stoker.errors import ConfigurationError
+from stoker.errors import ConfigurationError, MissingExtra
 from stoker.stores.base import Store
 
 _MASK: Final = "***"
 _SECRET_OPTION = re.compile(r"(?i)([?&][^=&#]*(?:password|passwd|secret|token)[^=&#]*=)[^&#]*")
-_SPELLINGS: Final = {"postgres": "postgresql", "pgmq+postgres": "pgmq+postgresql"}
+_SPELLINGS: Final = {
+    "postgres": "postgresql",
+    "pgmq+postgres": "pgmq+postgresql",
+    "valkey": "redis",
+    "valkeys": "rediss",
+}
 _LATER: Final = (
     "postgresql",
-    "redis",
-    "rediss",
     "amqp",
     "amqps",
     "sidekiq+redis",
@@ -118,5 +121,20 @@ def _sqlite(wish: _Wish) -> Store:
     return SqliteStore(wish.url, root=wish.root, clock=wish.clock, auto_migrate=wish.auto_migrate)
 
 
-_OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {"memory": _memory, "sqlite": _sqlite}
+def _redis(wish: _Wish) -> Store:
+    try:
+        from stoker.stores.redis import RedisStore
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise MissingExtra("redis", mask(wish.url)) from error
+    return RedisStore(wish.url, shown=mask(wish.url), clock=wish.clock)
+
+
+_OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    **dict.fromkeys(("redis", "rediss", "redis+unix"), _redis),
+    **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _redis),
+}
 _READY: Final = f"this one has {', '.join(f'{scheme}://' for scheme in _OPENERS)}"

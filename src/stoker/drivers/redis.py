@@ -1,0 +1,267 @@
+"""How scripts travel to Redis: blocking connections, used in the calling thread or in a few threads of our own.
+
+One kind of connection serves sync and async callers: it is bound to no event loop, so nothing is left behind when one
+closes, and the answers of a busy worker are so large that the hop to a thread costs nothing beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, ResponseError
+from redis.retry import Retry as Retries
+
+from stoker.core.clock import Clock
+from stoker.core.command import Retry, Script
+from stoker.drivers.forks import follow_forks
+from stoker.drivers.redis_errors import PASSING, code_of, unavailable
+from stoker.drivers.redis_places import Address, Target, place_of
+from stoker.drivers.switching import eager_switching
+from stoker.errors import ConfigurationError, StoreError
+
+T = TypeVar("T")
+
+OLDEST: Final = (6, 2)
+THREADS: Final = 8
+"""How many async commands may be under way at once, each on a connection of its own."""
+FIRST_PAUSE: Final = 0.01
+LONGEST_PAUSE: Final = 0.25
+"""Seconds between two tries."""
+READ_SIZE: Final = 1024 * 1024
+"""Bytes per read. Each read gives up the interpreter and must get it back, so an answer should take few."""
+MOST_REDIRECTIONS: Final = 5
+
+
+class _Refused(Exception):  # noqa: N818
+    """The server did nothing, and says or shows why."""
+
+
+class _Lost(Exception):  # noqa: N818
+    """The command was sent, and nobody knows whether it was carried out."""
+
+
+class RedisDriver:
+    """Runs scripts. ``clock`` gives the time to scripts where a test wants its own; None lets the server's count."""
+
+    def __init__(self, target: Target, url: str, clock: Clock | None) -> None:
+        self.target = target
+        self._url = url
+        self._clock = clock
+        self._checked = False
+        self._start_over()
+        follow_forks(self)
+
+    def run(self, script: Script, retry: Retry, verb: str) -> Any:
+        """Run a script and give its reply; tried again for as long as `Target.timeout` says.
+
+        Raises StoreUnavailable, and StoreError for what should never happen.
+        """
+        deadline = time.monotonic() + self.target.timeout
+        pause, uncertain = 0.0, False
+        while True:
+            try:
+                return self._attempt(script, verb)
+            except _Refused as error:
+                reason = error.__cause__
+            except _Lost as error:
+                reason, uncertain = error.__cause__, True
+            if time.monotonic() >= deadline or (uncertain and retry is Retry.NEVER):
+                raise unavailable(reason, self._url, verb, uncertain=uncertain) from reason
+            time.sleep(pause * random.uniform(0.5, 1))
+            pause = min(max(FIRST_PAUSE, 2 * pause), LONGEST_PAUSE)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do something that blocks without blocking the event loop."""
+
+        def beside_a_loop() -> T:
+            with eager_switching():
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread_pool(), beside_a_loop)
+
+    def connect(self, read_timeout: float) -> AbstractConnection:
+        """Open a connection for somebody who keeps it; RedisError or OSError."""
+        address = self._place.address()
+        try:
+            return self._open(address, read_timeout=read_timeout)
+        except (RedisError, OSError):
+            self._place.lost(address)
+            raise
+
+    def close(self) -> None:
+        """Close the connections and end the threads; a later command opens them again."""
+        with self._lock:
+            threads, self._threads = self._threads, None
+            idle, self._idle = self._idle, defaultdict(list)
+        if threads is not None:
+            threads.shutdown()
+        for connections in idle.values():
+            for connection in connections:
+                connection.disconnect()
+
+    # -- forks: a child opens its own ---------------------------------------------------------------------------------
+
+    def pause_for_fork(self) -> None:
+        """Keep others from changing what the child will see."""
+        self._lock.acquire()
+
+    def resume_after_fork(self) -> None:
+        """Go on, in the parent."""
+        self._lock.release()
+
+    def start_over_in_child(self) -> None:
+        """Forget the parent's connections, which stay open in the parent."""
+        self._start_over()
+
+    # -- the steps of a run, in the order in which they happen -----------------------------------------------------------
+
+    def _start_over(self) -> None:
+        self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+        self._idle: defaultdict[Address, list[AbstractConnection]] = defaultdict(list)
+        self._place = place_of(self.target, self._open_for_place)
+
+    def _thread_pool(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stoker-redis")
+            return self._threads
+
+    def _attempt(self, script: Script, verb: str) -> Any:
+        try:
+            address = self._place.address()
+        except (RedisError, OSError) as error:
+            raise _Refused from error
+        asking = False
+        for _ in range(MOST_REDIRECTIONS):
+            try:
+                return self._exchange(address, script, asking=asking)
+            except MovedError as error:
+                address, asking = (error.host, error.port), False
+                self._place.moved(address)
+            except AskError as error:
+                address, asking = (error.host, error.port), True
+            except ResponseError as error:
+                code = code_of(error)
+                if code in PASSING:
+                    self._lose(address)
+                    raise _Refused from error
+                if code:
+                    raise unavailable(error, self._url, verb) from error
+                raise StoreError(f"{self._url} failed ({verb}): {error}", store=self._url, verb=verb) from error
+        raise _Refused from RedisError("the nodes of the cluster send us from one to the other")
+
+    def _exchange(self, address: Address, script: Script, *, asking: bool) -> Any:
+        connection = self._take(address)
+        try:
+            try:
+                return self._call(connection, "EVALSHA", _sha(script.source), script, asking=asking)
+            except NoScriptError:
+                return self._call(connection, "EVAL", script.source, script, asking=asking)
+        except ResponseError:
+            raise
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            self._lose(address)
+            raise _Lost from error
+        except BaseException:
+            # Interrupted in the middle: the answer would be taken for that of the next command.
+            connection.disconnect()
+            raise
+        finally:
+            self._give_back(address, connection)
+
+    def _call(self, connection: AbstractConnection, verb: str, what: str, script: Script, *, asking: bool) -> Any:
+        if asking:
+            connection.send_command("ASKING")
+            connection.read_response()
+        now = "" if self._clock is None else self._clock.now()
+        connection.send_command(verb, what, len(script.keys), *script.keys, now, *script.args)
+        return connection.read_response(disable_decoding=True)
+
+    def _take(self, address: Address) -> AbstractConnection:
+        with self._lock:
+            idle = self._idle[address]
+            if idle:
+                return idle.pop()
+        try:
+            return self._open(address)
+        except (RedisError, OSError) as error:
+            self._lose(address)
+            raise _Refused from error
+
+    def _give_back(self, address: Address, connection: AbstractConnection) -> None:
+        if connection.is_connected:
+            with self._lock:
+                self._idle[address].append(connection)
+
+    def _lose(self, address: Address) -> None:
+        """Forget the connections to an address: what happened to one happens to all."""
+        self._place.lost(address)
+        with self._lock:
+            idle = self._idle.pop(address, [])
+        for connection in idle:
+            connection.disconnect()
+
+    def _open_for_place(self, address: Address, sentinel: bool) -> AbstractConnection:  # noqa: FBT001
+        return self._open(address, sentinel=sentinel)
+
+    def _open(
+        self, address: Address, *, sentinel: bool = False, read_timeout: float | None = None
+    ) -> AbstractConnection:
+        target = self.target
+        words: dict[str, Any] = {
+            "socket_timeout": target.timeout if read_timeout is None else read_timeout,
+            "socket_connect_timeout": target.timeout,
+            "username": target.sentinel_username if sentinel else target.username,
+            "password": target.sentinel_password if sentinel else target.password,
+            "db": 0 if sentinel else target.db,
+            "protocol": 2,
+            "socket_read_size": READ_SIZE,
+            "retry": Retries(NoBackoff(), 0),
+        }
+        connection: AbstractConnection
+        if target.kind == "socket":
+            connection = UnixDomainSocketConnection(path=address[0], **words)
+        elif target.tls:
+            words |= {"ssl_ca_certs": target.ca_certs, "ssl_certfile": target.certfile, "ssl_keyfile": target.keyfile}
+            if not target.verify:
+                words |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+            connection = SSLConnection(host=address[0], port=address[1], socket_keepalive=True, **words)
+        else:
+            connection = Connection(host=address[0], port=address[1], socket_keepalive=True, **words)
+        connection.connect()
+        if not (self._checked or sentinel):
+            self._check_version(connection)
+        return connection
+
+    def _check_version(self, connection: AbstractConnection) -> None:
+        try:
+            connection.send_command("INFO", "server")
+            told: bytes = connection.read_response(disable_decoding=True)
+        except ResponseError:
+            return  # not ours to ask, so the server's version is taken on trust
+        found = [line for line in told.decode().splitlines() if line.startswith("redis_version:")]
+        version = found[0].partition(":")[2] if found else ""
+        if version and tuple(map(int, version.split(".")[:2])) < OLDEST:
+            connection.disconnect()
+            raise ConfigurationError(f"{self._url} is Redis {version}; stoker needs 6.2 or later, or Valkey")
+        self._checked = True
+
+
+@lru_cache(maxsize=64)
+def _sha(source: str) -> str:
+    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+

@@ -1,0 +1,114 @@
+"""How jobs get in: all or none, and each call once.
+
+Jobs that differ in their arguments only share one header; their arguments follow as they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.errors import DuplicateJob
+from stoker.stores.redis.commands import Arg
+from stoker.stores.redis.wire import escaped, lane, order, static
+
+_shared = attrgetter(
+    "name",
+    "queue",
+    "route",
+    "priority",
+    "due",
+    "max_attempts",
+    "crash_limit",
+    "labels",
+    "meta",
+    "keep",
+    "keep_failed",
+    "version",
+    "parent",
+    "root",
+    "origin",
+)
+
+
+def plain_args(jobs: Sequence[NewJob], call: CallId) -> list[Arg]:
+    """Give what `enqueue.lua` takes: a header for each group, then the arguments of its jobs."""
+    groups = _sharing(jobs)
+    args: list[Arg] = [receipt_name(call), len(jobs), len(groups)]
+    for places in groups:
+        one_stretch = places[-1] - places[0] + 1 == len(places)
+        args += _header(jobs[places[0]])
+        args += [len(places), places[0] if one_stretch else " ".join(map(str, places))]
+        args += escaped([jobs[place].args for place in places])
+    return args
+
+
+def plain_answers(count: int) -> Callable[[Any], list[Enqueued]]:
+    """Give the reader of such a call's reply, which is the first id."""
+
+    def read(reply: bytes) -> list[Enqueued]:
+        first = int(reply)
+        return [Enqueued(JobId(str(id))) for id in range(first, first + count)]
+
+    return read
+
+
+def unique_args(jobs: Sequence[NewJob], call: CallId) -> list[Arg]:
+    """Give what `unique.lua` takes: the headers, then all jobs in order, each with its header's number and its key."""
+    groups = _sharing(jobs)
+    args: list[Arg] = [receipt_name(call), len(jobs), len(groups)]
+    group_of: dict[int, int] = {}
+    for number, places in enumerate(groups, 1):
+        first = jobs[places[0]]
+        within = None if first.unique is None else first.unique.within
+        policy = "" if first.unique is None else first.unique.on_conflict
+        args += [*_header(first), first.version, policy, "" if within is None else within]
+        group_of |= dict.fromkeys(places, number)
+    bodies = escaped([job.args for job in jobs])
+    for place, job in enumerate(jobs):
+        args += [group_of[place], bodies[place], "" if job.unique is None else job.unique.key]
+    return args
+
+
+def unique_answers(jobs: Sequence[NewJob]) -> Callable[[Any], list[Enqueued]]:
+    """Give the reader of such a call's reply; it raises DuplicateJob where a job insisted in vain."""
+
+    def read(reply: Any) -> list[Enqueued]:
+        if isinstance(reply, list):
+            place, holder = reply
+            raise DuplicateJob(jobs[int(place)].name, holder.decode() or "another job of the same call")
+        return [Enqueued(JobId(word.lstrip("=")), word.startswith("=")) for word in reply.decode().split()]
+
+    return read
+
+
+def receipt_name(call: CallId) -> bytes:
+    """Give the field under which a call's receipt is kept: half as long where the call is what we make them."""
+    try:
+        return bytes.fromhex(call) or b"\0"
+    except ValueError:
+        return call.encode()
+
+
+def _header(job: NewJob) -> list[Arg]:
+    due = "" if job.due.at is None else job.due.at
+    place = lane(job.queue, job.route, job.name)
+    return [place, order(job.priority), static(job), job.max_attempts, due, job.due.delay]
+
+
+def _sharing(jobs: Sequence[NewJob]) -> list[list[int]]:
+    """Group jobs, by their places, that differ in arguments and unique key only."""
+    groups: dict[object, list[int]] = {}
+    previous: object = None
+    group: list[int] = []
+    for place, job in enumerate(jobs):
+        header: object = _shared(job)
+        if job.unique is not None:
+            header = (header, job.unique.states, job.unique.within, job.unique.on_conflict)
+        if header != previous:  # to compare with the neighbour costs less than to hash
+            previous = header
+            group = groups.setdefault(header, [])
+        group.append(place)
+    return list(groups.values())

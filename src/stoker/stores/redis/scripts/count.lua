@@ -1,0 +1,51 @@
+-- keys: meta state ready due done counts leases held
+-- uses: record
+-- Counts are kept up as jobs move. The oldest of a group is looked for at the heads of what holds its jobs, among so
+-- many that a long queue costs no more than a short one.
+local MOST_SEEN = 1000
+local asked, whole_store = {}, #ARGV == 1
+for i = 2, #ARGV do asked[ARGV[i]] = true end
+
+local oldest = {}
+local function note(r)
+  local group = r.state .. r.fixed.lane
+  if not oldest[group] or r.run < oldest[group] then oldest[group] = r.run end
+end
+
+local function look_at(ids)
+  if not ids[1] then return end
+  for _, record in ipairs(fetch(k_state, ids, 1, #ids)) do
+    local r = parse(record)
+    if r then note(r) end
+  end
+end
+
+-- In a lane each priority is a line of its own, whose head has waited longest.
+local function heads_of(lane)
+  local ids, from = {}, '[' .. lane
+  while true do
+    local head = call('ZRANGEBYLEX', k_ready, from, '(' .. lane .. ':', 'LIMIT', 0, 1)[1]
+    if not head then return ids end
+    ids[#ids + 1] = sub(head, #lane + 22)
+    from = '(' .. sub(head, 1, #lane + 5) .. ':'
+  end
+end
+
+look_at(call('ZRANGE', k_due, 0, MOST_SEEN))
+look_at(call('ZRANGE', k_done, 0, MOST_SEEN))
+for _, token in ipairs(call('ZRANGE', k_leases, 0, 20)) do
+  local ids, held = {}, call('HGET', k_held, token)
+  for id in string.gmatch(sub(held, (find(held, '\n', 1, true))), '%S+') do ids[#ids + 1] = id end
+  look_at(ids)
+end
+
+local out, counts = {}, call('HGETALL', k_counts)
+for i = 1, #counts, 2 do
+  local lane = sub(counts[i], 2)
+  if whole_store or asked[queue_of(lane)] then
+    if sub(counts[i], 1, 1) == '2' then look_at(heads_of(lane)) end
+    local n = #out
+    out[n + 1], out[n + 2], out[n + 3] = counts[i], counts[i + 1], whole(oldest[counts[i]] or now)
+  end
+end
+return out

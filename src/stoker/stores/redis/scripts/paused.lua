@@ -1,0 +1,2 @@
+-- keys: meta paused
+return call('HGETALL', k_paused)

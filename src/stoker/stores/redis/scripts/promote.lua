@@ -1,0 +1,15 @@
+-- keys: meta state ready due done leases held left cancels counts blocks slots args results errors
+-- uses: record moves
+local ids = call('ZRANGEBYSCORE', k_due, '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[2]))
+local moved = 0
+for _, id in ipairs(ids) do
+  local r = parse(call('HGET', k_state, id))
+  if r then
+    moved = moved + 1
+    to_available(id, r, r.run)
+  else
+    call('ZREM', k_due, id)
+  end
+end
+finish()
+return {moved, call('ZRANGE', k_due, 0, 0, 'WITHSCORES')[2] or false}

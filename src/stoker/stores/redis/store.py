@@ -1,0 +1,219 @@
+"""The store in Redis: each verb a command of one script, run by the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, TypeVar
+
+from stoker.core.capability import Capability
+from stoker.core.clock import Clock
+from stoker.core.command import Command, Retry, Script
+from stoker.core.filters import Filter
+from stoker.core.job import (
+    CallId,
+    Changed,
+    Claimed,
+    Ending,
+    Enqueued,
+    Extended,
+    JobId,
+    Moved,
+    NewJob,
+    Pause,
+    QueueCount,
+    Reclaimed,
+    StoredJob,
+    Token,
+    WorkerInfo,
+)
+from stoker.core.settlement import Settled, Settlement
+from stoker.drivers.redis import RedisDriver
+from stoker.drivers.system_clock import SystemClock
+from stoker.errors import ConfigurationError, NotSupported
+from stoker.stores.base import Store, check_enqueue
+from stoker.stores.redis import control, intake, look, work
+from stoker.stores.redis.commands import Scripts, Walk
+from stoker.stores.redis.urls import parse
+from stoker.stores.redis.waiting import Waiting
+
+T = TypeVar("T")
+
+
+class RedisStore(Store):
+    """Jobs on the servers that ``url`` names (see `urls.parse`), under the keys ``{PREFIX}:…``.
+
+    ``clock`` replaces the server's time, for tests; ``shown`` is the URL without its secrets. Any number of threads,
+    event loops and processes may share it.
+    """
+
+    capabilities: ClassVar[Capability] = (
+        Capability.FIND
+        | Capability.CANCEL
+        | Capability.RETRY
+        | Capability.DELETE
+        | Capability.PAUSE
+        | Capability.PRESENCE
+        | Capability.RESULTS
+        | Capability.SCHEDULE
+        | Capability.PRIORITY
+        | Capability.UNIQUE
+        | Capability.LEASE
+        | Capability.CANCEL_RUNNING
+        | Capability.NOTIFY
+        | Capability.FENCED
+        | Capability.SELECTIVE
+        | Capability.ATOMIC
+    )
+
+    def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
+        self.url = shown or url
+        parsed = parse(url, self.url)
+        self._scripts = Scripts(parsed.prefix)
+        self._driver = RedisDriver(parsed.target, self.url, clock)
+        self._waiting = Waiting(self._driver, self._scripts.channel, SystemClock() if clock is None else clock)
+
+    def run(self, command: Command[T], on: object | None = None) -> T:
+        """Run a command in this thread. There are no transactions to join: ``on`` raises NotSupported."""
+        self._refuse_joining(command, on)
+        if isinstance(command, Walk):
+            return self._follow(command)
+        if not command.steps:
+            return command.read([])
+        step = command.steps[0]
+        if not isinstance(step, Script):
+            raise NotSupported(f"{command.name} was made by another store than {self.url}", verb=command.name)
+        return command.read(self._driver.run(step, command.retry, command.name))
+
+    async def arun(self, command: Command[T], on: object | None = None) -> T:
+        """Run a command without blocking the event loop."""
+        self._refuse_joining(command, on)
+        return await self._driver.in_thread(lambda: self.run(command))
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> bool:
+        """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""
+        return await self._waiting.wait(queues, timeout)
+
+    def close(self) -> None:
+        """Close the connections and end the threads of this process."""
+        self._waiting.close()
+        self._driver.close()
+
+    def migrate(self) -> Sequence[str]:
+        """Do nothing: there is no schema."""
+        return ()
+
+    def pending_migrations(self) -> Sequence[str]:
+        """Name none."""
+        return ()
+
+    def drop(self) -> None:
+        """Delete everything that the store has, under whatever key."""
+        self.run(self._scripts.command("drop", [], lambda _: None))
+
+    def _follow(self, walk: Walk[T]) -> T:
+        if walk.course is None:
+            raise NotSupported(f"{walk.name} leads nowhere", store=self.url, verb=walk.name)
+        course = walk.course()
+        try:
+            script = next(course)
+            while True:
+                script = course.send(self._driver.run(script, walk.retry, walk.name))
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
+
+    def _refuse_joining(self, command: Command[T], on: object | None) -> None:
+        if on is not None:
+            raise NotSupported(
+                f"{self.url} cannot join a transaction: it lacks TRANSACTIONS", store=self.url, verb=command.name
+            )
+
+    # -- verbs; what each does is said in `Store` --------------------------------------------------------------------
+
+    def enqueue(self, jobs: Sequence[NewJob], call: CallId) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        if not jobs:
+            return Command("enqueue", (), lambda _: [], writes=False)
+        if all(job.unique is None for job in jobs):
+            args, read, script = intake.plain_args(jobs, call), intake.plain_answers(len(jobs)), "enqueue"
+        else:
+            args, read, script = intake.unique_args(jobs, call), intake.unique_answers(jobs), "unique"
+        return self._scripts.command("enqueue", args, read, Retry.KEYED, script=script)
+
+    def claim(
+        self,
+        demand: Mapping[str, int],
+        names: Sequence[str],
+        routes: Sequence[str],
+        token: Token,
+        worker: str,
+        lease: int,
+    ) -> Command[Claimed]:
+        args = work.claim_args(demand, names, routes, token, worker, lease)
+        return self._scripts.command("claim", args, work.claimed(token), Retry.KEYED)
+
+    def extend(
+        self, tokens: Sequence[Token], lease: int, *, stopping: bool = False, started: Sequence[JobId] = ()
+    ) -> Command[Extended]:
+        args = work.extend_args(tokens, lease, stopping=stopping, started=started)
+        return self._scripts.command("extend", args, work.extended)
+
+    def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
+        args = work.settle_args(work.sort_out(settlements))
+        return self._scripts.command("settle", args, work.settled(settlements), Retry.KEYED)
+
+    def promote(self, limit: int) -> Command[Moved]:
+        return self._scripts.command("promote", [limit], look.promoted)
+
+    def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
+        return self._scripts.command("reclaim", [limit, *tokens], work.reclaimed)
+
+    def prune(self, limit: int) -> Command[Changed]:
+        return self._scripts.command("prune", [limit], look.pruned)
+
+    def any(self, queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Command[bool]:
+        return self._scripts.command("any", look.any_args(queues, names, routes), bool)
+
+    def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
+        return self._scripts.command("count", [*queues], look.counts)
+
+    def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
+        return self._scripts.command("lead", [role, holder, ttl], bool)
+
+    def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
+        return self._scripts.walk("find", control.find(self._scripts, only, limit, before))
+
+    def result(self, id: JobId) -> Command[Ending | None]:
+        return self._scripts.command("result", [id], look.ending)
+
+    def cancel(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("cancel", only, limit)
+
+    def retry(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("retry", only, limit)
+
+    def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("promote_now", only, limit)
+
+    def requeue(self, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        return self._change("requeue", only, limit, force=force)
+
+    def delete(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("delete", only, limit)
+
+    def _change(self, verb: str, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        return self._scripts.walk(verb, control.change(self._scripts, verb, only, limit, force=force))
+
+    def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
+        if kind not in ("queue", "name"):
+            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        return self._scripts.command("pause", [kind, int(paused), *values], Changed)
+
+    def paused(self) -> Command[list[Pause]]:
+        return self._scripts.command("paused", [], look.pauses)
+
+    def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
+        return self._scripts.command("beat", look.beat_args(worker, ttl), lambda _: None)
+
+    def workers(self) -> Command[list[WorkerInfo]]:
+        return self._scripts.command("workers", [], look.workers)
