@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,7 +22,6 @@ _SPELLINGS: Final = {
     "valkeys": "rediss",
 }
 _LATER: Final = (
-    "postgresql",
     "amqp",
     "amqps",
     "sidekiq+redis",
@@ -122,18 +122,31 @@ def _sqlite(wish: _Wish) -> Store:
 
 
 def _redis(wish: _Wish) -> Store:
-    try:
+    with _extra("redis", "redis", wish):
         from stoker.stores.redis import RedisStore
-    except ModuleNotFoundError as error:
-        if error.name != "redis":
-            raise
-        raise MissingExtra("redis", mask(wish.url)) from error
     return RedisStore(wish.url, shown=mask(wish.url), clock=wish.clock)
+
+
+def _postgres(wish: _Wish) -> Store:
+    with _extra("postgres", "psycopg", wish):
+        from stoker.stores.postgres import PostgresStore
+    return PostgresStore(wish.url, shown=mask(wish.url), clock=wish.clock, auto_migrate=wish.auto_migrate)
+
+
+@contextmanager
+def _extra(name: str, module: str, wish: _Wish) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        if error.name is not None and error.name.partition(".")[0] != module:
+            raise
+        raise MissingExtra(name, mask(wish.url)) from error
 
 
 _OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "postgresql": _postgres,
     **dict.fromkeys(("redis", "rediss", "redis+unix"), _redis),
     **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _redis),
 }

@@ -1,0 +1,53 @@
+"""SQL texts as each kind of connection takes them: the schema's name, the placeholders and the time are put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from stoker.core.command import Value
+
+_PLACEHOLDER: Final = re.compile(r"(?<!:):([a-z_]+)\b")
+_SCHEMA: Final = re.compile(r"\bstoker\.")
+_NOW: Final = """(SELECT coalesce({now}::bigint,
+    (extract(epoch FROM statement_timestamp()) * 1000000)::bigint))"""
+
+
+class Texts:
+    """The texts of one schema, each rendered once."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        self._named: dict[str, str] = {}
+        self._numbered: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def named(self, text: str) -> str:
+        """Give a text with ``%(name)s`` placeholders; ``%(now)s`` is null where the server's clock counts."""
+        found = self._named.get(text)
+        if found is None:
+            found = self._named[text] = self._render(text.replace("%", "%%"), "%({})s")
+        return found
+
+    def numbered(self, text: str, params: Mapping[str, Value]) -> tuple[str, list[Value]]:
+        """Give a text with ``$1`` placeholders, and the values in their order."""
+        if text not in self._numbered:
+            names: dict[str, int] = {}
+
+            def number(match: re.Match[str]) -> str:
+                return f"${names.setdefault(match[1], len(names) + 1)}"
+
+            self._numbered[text] = (_PLACEHOLDER.sub(number, self._render(text, ":{}")), tuple(names))
+        rendered, order = self._numbered[text]
+        return rendered, [params[name] for name in order]
+
+    def plain(self, text: str) -> str:
+        """Give a text without placeholders, such as a migration, for this schema."""
+        return _SCHEMA.sub(f'"{self.schema}".', text)
+
+    def _render(self, text: str, form: str) -> str:
+        def placeholder(match: re.Match[str]) -> str:
+            written = form.format(match[1])
+            return _NOW.format(now=written) if match[1] == "now" else written
+
+        return self.plain(_PLACEHOLDER.sub(placeholder, text))

@@ -1,0 +1,115 @@
+"""Where claims begin to look (contract §5): a hint in this process's memory, never stored and never needed for safety.
+
+A claim reads the head of an index in which every claimed job leaves a dead entry; while somebody's snapshot keeps those
+from being cleaned up, each claim would walk over all of them. So a claim begins at the place in line that the previous
+one reached, and from time to time (a sweep) at the very beginning, where late commits and rolled-back claims may be.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Final, NamedTuple, TypeAlias
+
+import msgspec
+
+HIGHEST: Final = 2**31 - 1
+LOWEST: Final = -(2**31)
+START: Final = -(2**63)
+MOST_PRIORITIES: Final = 8
+"""Priorities of one lane whose places are remembered; more are seldom, and each costs a look at the index."""
+SWEEP_SHARE: Final = 20
+"""A sweep may take a twentieth of the time."""
+
+
+class Lane(NamedTuple):
+    """Jobs that wait in one line for each priority."""
+
+    queue: str
+    route: str
+    name: str
+
+
+class Range(msgspec.Struct, array_like=True, frozen=True):
+    """A part of a lane to look into: priorities from ``high`` down to ``low``, places from ``start`` on."""
+
+    queue: str
+    route: str
+    name: str
+    high: int
+    low: int
+    start: int
+    wanted: int
+
+
+class Taken(NamedTuple):
+    """Where a claimed job stood."""
+
+    lane: Lane
+    priority: int
+    pos: int
+
+
+Reached: TypeAlias = dict[int, int]
+"""The place in line reached, by priority."""
+
+
+class Marks:
+    """The places that the claims of this process have reached. Used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._reached: dict[Lane, Reached] = {}
+        self._sweep_at = 0.0
+
+    def sweep_is_due(self) -> bool:
+        """Tell whether the next claim should look from the very beginning."""
+        return time.monotonic() >= self._sweep_at
+
+    def swept(self, duration: float) -> None:
+        """Take note of how long a sweep took, in seconds."""
+        self._sweep_at = time.monotonic() + SWEEP_SHARE * duration
+
+    def forget(self) -> None:
+        """Begin anew: somebody else may have been at work meanwhile."""
+        self._sweep_at = 0.0
+
+    def ranges(self, lanes: Sequence[Lane], demand: Mapping[str, int], *, sweep: bool) -> list[Range]:
+        """Give what a claim is to look into, the highest priorities first. A new priority is found at once, because
+        what lies between the known ones is looked into from the beginning.
+        """
+        found: list[Range] = []
+        with self._lock:
+            for lane in lanes:
+                wanted = demand[lane.queue]
+                high = HIGHEST
+                if not sweep:
+                    for priority, start in sorted(self._reached.get(lane, {}).items(), reverse=True):
+                        if priority < high:
+                            found.append(Range(*lane, high, priority + 1, START, wanted))
+                        found.append(Range(*lane, priority, priority, start, wanted))
+                        high = priority - 1
+                found.append(Range(*lane, high, LOWEST, START, wanted))
+        return found
+
+    def reached(self, taken: Sequence[Taken], demand: Mapping[str, int], *, sweep: bool) -> None:
+        """Take note of where a claim's jobs stood, which come in the order of their line.
+
+        The mark goes back where a sweep filled up before it: there is more between. Where a sweep went all the way, or
+        a claim was bounded, it only goes forward.
+        """
+        counts: dict[str, int] = {}
+        last: dict[Lane, Reached] = {}
+        for lane, priority, pos in taken:
+            counts[lane.queue] = counts.get(lane.queue, 0) + 1
+            last.setdefault(lane, {})[priority] = pos
+        with self._lock:
+            for lane, places in last.items():
+                marks = self._reached.setdefault(lane, {})
+                ended_in = min(places)
+                for priority, pos in places.items():
+                    full = sweep and priority == ended_in and counts[lane.queue] >= demand.get(lane.queue, 0)
+                    marks[priority] = pos if full else max(pos, marks.get(priority, pos))
+                while len(marks) > MOST_PRIORITIES:
+                    del marks[next(iter(marks))]

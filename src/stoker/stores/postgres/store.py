@@ -1,0 +1,239 @@
+"""The store in a PostgreSQL schema: each verb a command, run by the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from stoker.core.capability import Capability
+from stoker.core.clock import Clock
+from stoker.core.command import Command, Retry, Rings, Sql
+from stoker.core.filters import Filter
+from stoker.core.job import (
+    CallId,
+    Changed,
+    Claimed,
+    Ending,
+    Enqueued,
+    Extended,
+    JobId,
+    Moved,
+    NewJob,
+    Pause,
+    QueueCount,
+    Reclaimed,
+    StoredJob,
+    Token,
+    WorkerInfo,
+)
+from stoker.core.settlement import Settled, Settlement
+from stoker.drivers.postgres import PostgresDriver
+from stoker.drivers.postgres_session import parameters
+from stoker.drivers.postgres_text import Texts
+from stoker.drivers.system_clock import SystemClock
+from stoker.errors import ConfigurationError
+from stoker.stores.base import Store, check_enqueue
+from stoker.stores.grouping import sort_out
+from stoker.stores.postgres import control, intake, look, schema, settling, unique, upkeep, work
+from stoker.stores.postgres.marks import Lane, Marks
+from stoker.stores.postgres.urls import parse
+from stoker.stores.postgres.waiting import Waiting
+
+T = TypeVar("T")
+
+
+class PostgresStore(Store):
+    """Jobs in the database that ``url`` names (see `urls.parse`).
+
+    With ``auto_migrate`` the schema is made and brought up to date at first use, else SchemaOutdated tells to run
+    ``stoker migrate``. ``clock`` replaces the server's time, for tests. Any number of threads, event loops and processes
+    may share it. ``shown`` is the URL as messages may show it.
+    """
+
+    capabilities: ClassVar[Capability] = (
+        Capability.FIND
+        | Capability.CANCEL
+        | Capability.RETRY
+        | Capability.DELETE
+        | Capability.PAUSE
+        | Capability.PRESENCE
+        | Capability.RESULTS
+        | Capability.SCHEDULE
+        | Capability.PRIORITY
+        | Capability.UNIQUE
+        | Capability.TRANSACTIONS
+        | Capability.LEASE
+        | Capability.CANCEL_RUNNING
+        | Capability.NOTIFY
+        | Capability.FENCED
+        | Capability.SELECTIVE
+        | Capability.ATOMIC
+    )
+
+    def __init__(
+        self, url: str, *, shown: str | None = None, clock: Clock | None = None, auto_migrate: bool = True
+    ) -> None:
+        parsed = parse(url)
+        self.url = url if shown is None else shown
+        self._auto_migrate = auto_migrate
+        self._texts = Texts(parsed.schema)
+        self._driver = PostgresDriver(
+            parsed.conninfo, self.url, self._texts, clock, self._prepare, pool_size=parsed.pool_size
+        )
+        self._marks = Marks()
+        self._waiting = Waiting(
+            self._driver,
+            parameters(parsed.listen_url or parsed.conninfo),
+            f"stoker {parsed.schema}",
+            SystemClock() if clock is None else clock,
+            self._marks.forget,
+        )
+
+    def run(self, command: Command[T], on: object | None = None) -> T:
+        """Run a command in this thread; ``on`` is a caller's connection whose transaction it joins."""
+        if on is not None:
+            raise NotImplementedError
+        if not isinstance(command, Rings):
+            return self._driver.run(command)
+        answer = self._driver.run(command, self._waiting.announcement(command.queues))
+        self._waiting.ring(command.queues)
+        return answer
+
+    async def arun(self, command: Command[T], on: object | None = None) -> T:
+        """Run a command without blocking the event loop."""
+        if on is not None:
+            raise NotImplementedError
+        if not isinstance(command, Rings):
+            return await self._driver.arun(command)
+        answer = await self._driver.arun(command, self._waiting.announcement(command.queues))
+        self._waiting.ring(command.queues)
+        return answer
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> bool:
+        """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""
+        return await self._waiting.wait(queues, timeout)
+
+    def close(self) -> None:
+        """Close the connections and stop listening."""
+        self._waiting.stop()
+        self._driver.close()
+
+    def migrate(self) -> Sequence[str]:
+        """Bring the schema up to date and name the migrations applied."""
+        return self._driver.visit(lambda connection: schema.migrate(connection, self._texts), "migrate")
+
+    def pending_migrations(self) -> Sequence[str]:
+        """Name the migrations that `migrate` would apply."""
+        return self._driver.visit(lambda connection: schema.pending(connection, self._texts), "migrate")
+
+    def _prepare(self) -> None:
+        if self._auto_migrate:
+            self.migrate()
+        elif missing := self.pending_migrations():
+            raise schema.outdated(list(missing), self.url)
+
+    # -- verbs; what each does is said in `Store` --------------------------------------------------------------------
+
+    def enqueue(self, jobs: Sequence[NewJob], call: CallId) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        if not jobs:
+            return Command("enqueue", (), lambda _: [], joins=True, writes=False)
+        if all(job.unique is None for job in jobs):
+            steps, read = intake.plain_steps(jobs, call), intake.plain_answers()
+        else:
+            sorted_jobs = sort_out(jobs)
+            steps = unique.unique_steps(jobs, sorted_jobs, call)
+            read = unique.unique_answers(jobs, sorted_jobs)
+        queues = frozenset(job.queue for job in jobs)
+        return Rings("enqueue", steps, read, Retry.KEYED, joins=True, queues=queues)
+
+    def claim(
+        self,
+        demand: Mapping[str, int],
+        names: Sequence[str],
+        routes: Sequence[str],
+        token: Token,
+        worker: str,
+        lease: int,
+    ) -> Command[Claimed]:
+        lanes = [
+            Lane(queue, route, name)
+            for queue, wanted in demand.items()
+            if wanted > 0
+            for route in dict.fromkeys(routes)
+            for name in dict.fromkeys(names)
+        ]
+        sweep = self._marks.sweep_is_due()
+        steps = work.claim_steps(lanes, demand, self._marks, token, worker, lease, sweep=sweep)
+        read = work.claimed(demand, self._marks, token, sweep=sweep)
+        return Command("claim", steps, read, Retry.KEYED, durable=False)
+
+    def extend(
+        self, tokens: Sequence[Token], lease: int, *, stopping: bool = False, started: Sequence[JobId] = ()
+    ) -> Command[Extended]:
+        steps = work.extend_steps(tokens, lease, stopping=stopping, started=started)
+        return Command("extend", steps, work.extended(tokens), durable=False)
+
+    def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
+        endings = settling.sort_out(settlements)
+        steps, read = settling.settle_steps(endings), settling.settled(settlements)
+        if all(ending.state.final for ending in endings.others):
+            return Command("settle", steps, read, Retry.KEYED)
+        return Rings("settle", steps, read, Retry.KEYED)
+
+    def promote(self, limit: int) -> Command[Moved]:
+        return Rings("promote", upkeep.promote_steps(limit), upkeep.promoted)
+
+    def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
+        return Rings("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed)
+
+    def prune(self, limit: int) -> Command[Changed]:
+        return Command("prune", upkeep.prune_steps(limit), upkeep.pruned)
+
+    def any(self, queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Command[bool]:
+        return _reading("any", look.any_step(queues, names, routes), look.is_any)
+
+    def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
+        return _reading("count", look.count_step(queues), look.counts)
+
+    def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
+        return Command("lead", upkeep.lead_steps(role, holder, ttl), upkeep.leads, durable=False)
+
+    def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
+        return _reading("find", look.find_step(only, limit, before), look.found)
+
+    def result(self, id: JobId) -> Command[Ending | None]:
+        return _reading("result", look.result_step(id), look.ending)
+
+    def cancel(self, only: Filter, limit: int) -> Command[Changed]:
+        return Command("cancel", control.cancel_steps(only, limit), control.changed)
+
+    def retry(self, only: Filter, limit: int) -> Command[Changed]:
+        return Rings("retry", control.retry_steps(only, limit), control.changed)
+
+    def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
+        return Rings("promote_now", control.promote_now_steps(only, limit), control.changed)
+
+    def requeue(self, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        return Rings("requeue", control.requeue_steps(only, limit, force=force), control.changed)
+
+    def delete(self, only: Filter, limit: int) -> Command[Changed]:
+        return Command("delete", control.delete_steps(only, limit), control.changed)
+
+    def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
+        if kind not in ("queue", "name"):
+            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        return Rings("pause", (control.pause_step(kind, values, paused=paused),), control.pause_changed)
+
+    def paused(self) -> Command[list[Pause]]:
+        return _reading("paused", Sql(control.PAUSED, {}), control.pauses)
+
+    def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
+        return Command("beat", (look.beat_step(worker, ttl),), lambda _: None, durable=False)
+
+    def workers(self) -> Command[list[WorkerInfo]]:
+        return _reading("workers", Sql(look.WORKERS, {}), look.workers)
+
+
+def _reading(name: str, step: Sql, read: Any) -> Command[Any]:
+    return Command(name, (step,), read, writes=False)

@@ -1,0 +1,172 @@
+# ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
+"""How unique jobs get in: the answer of each is decided and noted first; what it changes follows from the note.
+
+The locks of all keys are taken first, in one order for everybody, and held until the transaction ends: whoever looks
+whether a key is free looks in a later step, and so sees what the one before did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from stoker.core.command import Replies, Sql
+from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
+from stoker.errors import DuplicateJob
+from stoker.stores.codes import CODES, encode
+from stoker.stores.grouping import Sorted, by_place, shared_params, sharing
+from stoker.stores.postgres.intake import CLOSE, COLUMNS, FRESH_IDS, INSERT, TIMES, VALUES
+from stoker.stores.postgres.slots import LOCK_NUMBER, TAKEN
+
+LOCK_KEYS: Final = f"""
+SELECT pg_advisory_xact_lock(number) FROM (
+    SELECT DISTINCT {LOCK_NUMBER.format(key="key")} AS number FROM json_array_elements_text(:keys::json) AS key ORDER BY 1
+) AS numbers"""
+
+# Jobs that insist on a free key are looked at before anything is written; a conflict makes the call never fresh.
+OPEN: Final = f"""
+INSERT INTO stoker.call (call, at, ids, open, conflict)
+SELECT :call::text, :now, ARRAY(SELECT nextval('stoker.line') FROM generate_series(1, :count::integer)), true, (
+    SELECT json_build_array(asked.value->0, slot.holder::text)::text
+    FROM json_array_elements(:insisting::json) WITH ORDINALITY AS asked (value, place)
+    JOIN stoker.slot ON slot.key = asked.value->>1 AND {TAKEN} ORDER BY asked.place LIMIT 1
+) ON CONFLICT (call) DO NOTHING"""
+
+_ASKED: Final = f"""asked AS MATERIALIZED (
+    SELECT item.key::integer AS place, item.value->>0 AS key, item.value->>1 AS args, ids.id
+    FROM json_each(:jobs::json) AS item JOIN {FRESH_IDS} AS ids ON ids.place = item.key::bigint
+)"""
+
+# A holder that runs or has ended cannot be replaced or moved any more: then the newer wish takes the key over. The
+# holder is locked, its row and its place in the line, so that it still waits when it is changed.
+DECIDE: Final = f"""
+WITH {_ASKED}, held AS MATERIALIZED (
+    SELECT asked.place, slot.holder FROM asked JOIN stoker.slot ON slot.key = asked.key AND {TAKEN}
+), locked AS MATERIALIZED (
+    SELECT job.id, job.state, job.queue, job.route, job.name, job.priority, job.pos FROM stoker.job
+    WHERE :policy::text <> 'keep' AND job.id = ANY (ARRAY(SELECT holder FROM held)) AND job.state IN (1, 2, 4)
+    ORDER BY job.id FOR UPDATE
+), in_line AS MATERIALIZED (
+    SELECT ready.id FROM stoker.ready JOIN locked ON locked.state = 2 AND ready.queue = locked.queue
+        AND ready.route = locked.route AND ready.name = locked.name AND ready.priority = locked.priority
+        AND ready.pos = locked.pos
+    FOR UPDATE OF ready
+), waiting AS (
+    SELECT id FROM locked WHERE state <> 2 UNION ALL SELECT id FROM in_line
+)
+INSERT INTO stoker.answer (call, ordinal, job, duplicate)
+SELECT :call::text, asked.place, CASE WHEN taken.is THEN held.holder ELSE asked.id END, taken.is
+FROM asked LEFT JOIN held USING (place) CROSS JOIN LATERAL (
+    SELECT held.holder IS NOT NULL AND (:policy::text = 'keep' OR held.holder IN (SELECT id FROM waiting)) AS is
+) AS taken"""
+
+STORE: Final = f"""
+WITH {_ASKED}, fresh AS MATERIALIZED (
+    SELECT answer.job AS id, asked.args, asked.key, {TIMES} FROM asked
+    JOIN stoker.answer ON answer.call = :call::text AND answer.ordinal = asked.place AND NOT answer.duplicate
+), lined AS (
+    INSERT INTO stoker.ready (queue, route, name, priority, pos, id, run_at, size)
+    SELECT :queue::text, :route::text, :name::text, :priority::integer, id, id, run_at, length(args)
+    FROM fresh WHERE run_at <= now
+), taken AS (
+    INSERT INTO stoker.slot (key, holder, until) SELECT key, id, now + :within::bigint FROM fresh
+    ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, until = excluded.until
+)
+INSERT INTO stoker.job ({COLUMNS}, slot, slot_states) SELECT {VALUES}, fresh.key, :states::integer FROM fresh"""
+
+_WISHES: Final = f"""{_ASKED}, wish AS MATERIALIZED (
+    SELECT answer.job AS id, asked.args, asked.id AS pos, {TIMES} FROM asked
+    JOIN stoker.answer ON answer.call = :call::text AND answer.ordinal = asked.place AND answer.duplicate
+)"""
+
+REPLACE: Final = f"""
+WITH {_WISHES}
+UPDATE stoker.job SET args = wish.args, version = :version::integer
+FROM wish WHERE job.id = wish.id AND job.id = ANY (ARRAY(SELECT id FROM wish))"""
+
+RESCHEDULE: Final = f"""
+WITH {_WISHES}, moving AS MATERIALIZED (
+    SELECT job.id, job.state, job.queue, job.route, job.name, job.priority, job.pos, wish.pos AS place, wish.run_at,
+        wish.now
+    FROM wish JOIN stoker.job ON job.id = wish.id WHERE NOT (wish.run_at <= wish.now AND job.state = 2)
+), off AS (
+    DELETE FROM stoker.ready USING moving WHERE moving.state = 2 AND ready.queue = moving.queue
+        AND ready.route = moving.route AND ready.name = moving.name AND ready.priority = moving.priority
+        AND ready.pos = moving.pos
+), moved AS (
+    UPDATE stoker.job SET run_at = greatest(moving.run_at, moving.now), pos = moving.place,
+        state = CASE WHEN moving.run_at <= moving.now THEN 2 WHEN job.state = 4 THEN 4 ELSE 1 END
+    FROM moving WHERE job.id = moving.id AND job.id = ANY (ARRAY(SELECT id FROM moving)) RETURNING job.*
+)
+INSERT INTO stoker.ready (queue, route, name, priority, pos, id, run_at, size)
+SELECT queue, route, name, priority, pos, id, run_at, length(args) FROM moved WHERE state = 2"""
+
+REPLY: Final = """
+SELECT array_to_string(call.ids, ','), call.conflict, (
+    SELECT json_agg(json_build_array(ordinal, job::text, duplicate))::text FROM stoker.answer
+    WHERE answer.call = :call::text
+) FROM stoker.call WHERE call.call = :call::text"""
+
+FORGET: Final = "DELETE FROM stoker.call WHERE call = :call::text AND conflict IS NOT NULL"
+
+_FOLLOWING: Final = {"replace": (REPLACE,), "reschedule": (RESCHEDULE,)}
+
+
+def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[Sql, ...]:
+    """Give the steps that enqueue jobs of which some are unique."""
+    unique = [(place, job.unique) for place, job in enumerate(jobs) if job.unique is not None]
+    insisting = [(place, one.key) for place, one in unique if one.on_conflict == "raise"]
+    whole: dict[str, str | int | None] = {
+        "call": call,
+        "count": len(jobs),
+        "insisting": encode(insisting),
+        "keys": encode([one.key for _, one in unique]),
+    }
+    steps = [Sql(LOCK_KEYS, whole), Sql(OPEN, whole)]
+    steps += [
+        Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
+        for places, group in sharing(found.plain)
+    ]
+    for layer in found.layers:
+        for places, group in sharing(layer):
+            steps += _group_steps(places, group, call)
+    steps += [Sql(CLOSE, whole), Sql(REPLY, whole)]
+    if insisting:
+        steps.append(Sql(FORGET, whole))
+    return tuple(steps)
+
+
+def unique_answers(jobs: Sequence[NewJob], found: Sorted) -> Callable[[Replies], list[Enqueued]]:
+    """Give the reader of such a call's reply; it raises DuplicateJob where a job insisted in vain."""
+
+    def read(replies: Replies) -> list[Enqueued]:
+        ids, conflict, noted = next(rows[0] for rows in reversed(replies) if rows)
+        if conflict is not None:
+            place, holder = msgspec.json.decode(conflict)
+            raise DuplicateJob(jobs[place].name, holder)
+        own = ids.split(",")
+        answers = {place: Enqueued(JobId(id), duplicate) for place, id, duplicate in msgspec.json.decode(noted or "[]")}
+        for place in found.plain:
+            answers[place] = Enqueued(JobId(own[place]))
+        for place, earlier in found.folded.items():
+            answers[place] = Enqueued(answers[earlier].id, True)
+        return [answers[place] for place in range(len(jobs))]
+
+    return read
+
+
+def _group_steps(places: list[int], group: list[NewJob], call: CallId) -> list[Sql]:
+    unique = group[0].unique
+    if unique is None:
+        return []
+    asked = {place: (job.unique and job.unique.key, job.args) for place, job in zip(places, group, strict=True)}
+    params = shared_params(group[0], call) | {
+        "jobs": encode(asked),
+        "policy": unique.on_conflict,
+        "states": sum(1 << CODES[State(state)] for state in set(unique.states)),
+        "within": unique.within,
+    }
+    texts = (DECIDE, STORE, *_FOLLOWING.get(unique.on_conflict, ()))
+    return [Sql(text, params) for text in texts]

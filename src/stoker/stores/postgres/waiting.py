@@ -1,0 +1,135 @@
+"""How workers learn that something may have become available: a bell in this process, notifications between them.
+
+What we commit ourselves is announced after the commit, in a transaction of its own: one that notifies holds a lock of the
+whole server until it is on disk. The first announcement goes at once, and after it at most one every few milliseconds
+for all that came since. Inside a caller's transaction the notification is part of it (see `intake.NOTIFY`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from stoker.core.clock import Clock
+from stoker.core.command import Command, Sql
+from stoker.drivers.bell import Bell
+from stoker.drivers.forks import follow_forks
+from stoker.drivers.postgres import PostgresDriver
+from stoker.drivers.postgres_listen import Listener
+from stoker.errors import StoreError
+from stoker.stores.codes import encode
+
+SILENCE: Final = 0.005
+"""Seconds between two announcements of one process."""
+MOST_BYTES: Final = 7000
+"""Of a payload; PostgreSQL takes 8000."""
+NOTIFY: Final = "SELECT pg_notify(:channel::text, payload) FROM json_array_elements_text(:payloads::json) AS payload"
+
+log = logging.getLogger("stoker")
+
+
+class Waiting:
+    """A bell for what this process commits, an ear for what others do, and a voice.
+
+    ``missed`` is called whenever something may have been missed: after the listener connected.
+    """
+
+    def __init__(
+        self,
+        driver: PostgresDriver,
+        listen: Mapping[str, Any],
+        channel: str,
+        clock: Clock,
+        missed: Callable[[], None],
+    ) -> None:
+        self._driver = driver
+        self._listen = listen
+        self._channel = channel
+        self._clock = clock
+        self._missed = missed
+        self.start_over_in_child()
+        follow_forks(self)
+
+    def ring(self, queues: Collection[str] | None) -> None:
+        """Wake those of this process who wait for one of the queues; None means everybody."""
+        self._bell.ring(self._queues if queues is None else queues)
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> bool:
+        """Wait until the bell rings for one of the queues, at most ``timeout`` seconds."""
+        self._queues |= frozenset(queues)
+        self._listener.start()
+        return await self._bell.wait(queues, timeout, self._clock)
+
+    def announcement(self, queues: Collection[str] | None) -> Sql | None:
+        """Give what tells other processes of the queues (None means all); None if that is done in a moment."""
+        wanted = frozenset({""} if queues is None else queues)
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._quiet_until and self._timer is None:
+                self._quiet_until = now + SILENCE
+                return self.notification(wanted)
+            self._pending |= wanted
+            if self._timer is None:
+                # Longer than the unit takes to commit, hopefully; if not, its workers wait for the next one or poll.
+                self._timer = threading.Timer(SILENCE, self._announce)
+                self._timer.daemon = True
+                self._timer.start()
+        return None
+
+    def notification(self, queues: Collection[str]) -> Sql:
+        """Give the statement that tells of the queues."""
+        return Sql(NOTIFY, {"channel": self._channel, "payloads": encode(_payloads(queues))})
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._listener.stop()
+
+    # -- forks: the listener's thread and session stay with the parent -----------------------------------------------
+
+    def pause_for_fork(self) -> None:
+        """Nothing is put away."""
+
+    def resume_after_fork(self) -> None:
+        """Nothing was put away."""
+
+    def start_over_in_child(self) -> None:
+        """Begin anew."""
+        self._bell = Bell()
+        self._queues: frozenset[str] = frozenset()
+        """Every queue that somebody in this process has waited for."""
+        self._listener = Listener(self._listen, self._channel, self._hear)
+        self._lock = threading.Lock()
+        self._pending: frozenset[str] = frozenset()
+        self._timer: threading.Timer | None = None
+        self._quiet_until = 0.0
+
+    def _hear(self, payload: str | None) -> None:
+        if payload is None:
+            self._missed()
+        self.ring(payload.splitlines() if payload else None)
+
+    def _announce(self) -> None:
+        with self._lock:
+            queues, self._pending = self._pending, frozenset()
+            self._timer = None
+            self._quiet_until = time.monotonic() + SILENCE
+        try:
+            self._driver.run(Command("notify", (self.notification(queues),), lambda _: None, writes=False))
+        except StoreError as error:
+            log.debug("not announced, so workers find it when they poll: %s", error)
+
+
+def _payloads(queues: Collection[str]) -> list[str]:
+    """Put queue names together into payloads of bounded length; an empty one means all queues."""
+    if "" in queues:
+        return [""]
+    payloads: list[str] = []
+    for queue in sorted(queues):
+        if payloads and len(payloads[-1].encode()) + len(queue.encode()) < MOST_BYTES:
+            payloads[-1] += f"\n{queue}"
+        else:
+            payloads.append(queue)
+    return payloads

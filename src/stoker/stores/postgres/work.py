@@ -1,0 +1,149 @@
+# ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
+"""How jobs are taken and held: claim and extend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from stoker.core.command import Replies, Sql
+from stoker.core.job import Claim, Claimed, Extended, JobId, Token
+from stoker.stores.codes import encode
+from stoker.stores.postgres.marks import Lane, Marks, Taken
+from stoker.stores.postgres.wire import CLAIM, numbers
+
+MOST_ARGS: Final = 32 * 1024 * 1024
+"""Characters of arguments after which a claim takes no further job of a queue."""
+
+_WANTED: Final = """wanted AS MATERIALIZED (
+    SELECT wish.place, wish.value->>0 AS queue, wish.value->>1 AS route, wish.value->>2 AS name,
+        (wish.value->>3)::integer AS high, (wish.value->>4)::integer AS low, (wish.value->>5)::bigint AS start,
+        (wish.value->>6)::integer AS wanted
+    FROM json_array_elements(:ranges::json) WITH ORDINALITY AS wish (value, place)
+    WHERE NOT EXISTS (SELECT FROM stoker.lease WHERE token = :token::text)
+        AND NOT EXISTS (SELECT FROM stoker.pause WHERE kind = 'queue' AND pause.value = wish.value->>0)
+        AND NOT EXISTS (SELECT FROM stoker.pause WHERE kind = 'name' AND pause.value = wish.value->>2)
+)"""
+
+_HEAD: Final = """FROM stoker.ready
+    WHERE ready.queue = wanted.queue AND ready.route = wanted.route AND ready.name = wanted.name
+        AND ready.priority <= wanted.high AND ready.priority >= wanted.low AND ready.pos >= wanted.start
+    ORDER BY ready.priority DESC, ready.pos"""
+
+# A queue with one line: whoever claims beside us has the first jobs locked, and we take those behind.
+_OF_ONE_LINE: Final = "SELECT wanted.*, wanted.wanted AS share FROM wanted"
+
+# A queue with several lines: first a look, without locks, at how much of each the head of the queue is made of; else
+# as many jobs as wanted would be locked in each line.
+_OF_SEVERAL_LINES: Final = f"""SELECT wanted.*, shares.share FROM wanted JOIN (
+        SELECT place, count(*) AS share FROM (
+            SELECT wanted.place, wanted.wanted,
+                row_number() OVER (PARTITION BY head.queue ORDER BY head.priority DESC, head.pos) AS rank
+            FROM wanted CROSS JOIN LATERAL (
+                SELECT ready.queue, ready.priority, ready.pos {_HEAD} LIMIT wanted.wanted
+            ) AS head
+        ) AS ranked WHERE rank <= wanted GROUP BY place
+    ) AS shares ON shares.place = wanted.place"""
+
+# The line's rows are addressed directly, which is safe because they are locked and never updated. Jobs are found by
+# an array of ids, so that no statistics, however old, lead the planner anywhere else.
+_CLAIM: Final = f"""
+WITH {_WANTED}, shared AS MATERIALIZED ({{shares}}), picked AS MATERIALIZED (
+    SELECT found.*, shared.wanted FROM shared CROSS JOIN LATERAL (
+        SELECT ready.ctid AS address, ready.queue, ready.priority, ready.pos, ready.size
+        {_HEAD.replace("wanted.", "shared.")} LIMIT shared.share FOR UPDATE SKIP LOCKED
+    ) AS found
+), taken AS MATERIALIZED (
+    DELETE FROM stoker.ready WHERE ctid = ANY (ARRAY(
+        SELECT address FROM (
+            SELECT address, wanted, row_number() OVER line AS rank, sum(size) OVER line - size AS before
+            FROM picked WINDOW line AS (PARTITION BY queue ORDER BY priority DESC, pos)
+        ) AS ranked WHERE rank <= wanted AND before < {MOST_ARGS}
+    )) RETURNING id, priority, pos
+), leased AS (
+    INSERT INTO stoker.lease (token, at, until, worker, ids)
+    SELECT :token::text, :now, :now + :lease::bigint, :worker::text, array_agg(id ORDER BY priority DESC, pos)
+    FROM taken HAVING count(*) > 0
+)
+SELECT job.id::text, {CLAIM}, job.route, job.pos FROM stoker.job AS job WHERE job.id = ANY (ARRAY(
+    SELECT id FROM taken UNION ALL SELECT unnest(ids) FROM stoker.lease WHERE token = :token::text
+)) AND job.state = 2 ORDER BY job.priority DESC, job.pos"""
+
+CLAIM_ONE_LINE: Final = _CLAIM.format(shares=_OF_ONE_LINE)
+CLAIM_SEVERAL_LINES: Final = _CLAIM.format(shares=_OF_SEVERAL_LINES)
+
+CLOCK: Final = """
+SELECT :now AS now, (SELECT run_at FROM stoker.job WHERE state IN (1, 4) ORDER BY run_at LIMIT 1) AS next_due,
+    (extract(epoch FROM clock_timestamp() - transaction_timestamp()))::double precision AS duration"""
+
+RENEW: Final = """
+WITH asked AS (SELECT json_array_elements_text(:tokens::json) AS token),
+locked AS MATERIALIZED (
+    SELECT token FROM stoker.lease WHERE token = ANY (ARRAY(SELECT token FROM asked)) ORDER BY token FOR UPDATE
+)
+UPDATE stoker.lease SET until = :now + :lease::bigint, stopping = stopping OR :stopping::boolean
+WHERE token = ANY (ARRAY(SELECT token FROM locked))
+RETURNING token"""
+
+BEGIN_SUSPECTS: Final = """
+UPDATE stoker.job SET begun = held.token
+FROM (SELECT token, unnest(ids) AS id FROM stoker.lease
+    WHERE token = ANY (ARRAY(SELECT json_array_elements_text(:tokens::json)))) AS held
+WHERE job.id = held.id AND job.id = ANY (string_to_array(:started::text, ',')::bigint[]) AND job.state = 2"""
+
+CANCELLING: Final = """
+SELECT job.id::text FROM stoker.job WHERE job.cancelling AND job.state = 2 AND job.id IN (
+    SELECT unnest(ids) FROM stoker.lease WHERE token = ANY (ARRAY(SELECT json_array_elements_text(:tokens::json))))"""
+
+
+def claim_steps(
+    lanes: Sequence[Lane],
+    demand: Mapping[str, int],
+    marks: Marks,
+    token: Token,
+    worker: str,
+    lease: int,
+    *,
+    sweep: bool,
+) -> tuple[Sql, ...]:
+    """Give the steps of a claim: take, and ask for the time."""
+    ranges = marks.ranges(lanes, demand, sweep=sweep)
+    several = len(lanes) > len({lane.queue for lane in lanes})
+    text = CLAIM_SEVERAL_LINES if several else CLAIM_ONE_LINE
+    params = {"ranges": encode(ranges), "token": token, "worker": worker, "lease": lease}
+    return (Sql(text, params), Sql(CLOCK, {}))
+
+
+def claimed(demand: Mapping[str, int], marks: Marks, token: Token, *, sweep: bool) -> Callable[[Replies], Claimed]:
+    """Give the reader of a claim's reply."""
+
+    def read(replies: Replies) -> Claimed:
+        rows: Sequence[Any] = replies[0]
+        ((now, next_due, duration),) = replies[1]
+        if sweep:
+            marks.swept(duration)
+        taken = [Taken(Lane(row[2], row[18], row[1]), row[4], row[19]) for row in rows]
+        marks.reached(taken, demand, sweep=sweep)
+        claims = [Claim(row[0], token, *row[1:18]) for row in rows]
+        return Claimed(claims, next_due, now)
+
+    return read
+
+
+def extend_steps(tokens: Sequence[Token], lease: int, *, stopping: bool, started: Sequence[JobId]) -> tuple[Sql, ...]:
+    """Give the steps of a heartbeat; only a suspect that begins to run has its job's row touched."""
+    params: dict[str, str | int | None] = {"tokens": encode(list(tokens)), "lease": lease, "stopping": int(stopping)}
+    steps = [Sql(RENEW, params)]
+    if started:
+        steps.append(Sql(BEGIN_SUSPECTS, params | {"started": numbers(started)}))
+    return (*steps, Sql(CANCELLING, params))
+
+
+def extended(tokens: Sequence[Token]) -> Callable[[Replies], Extended]:
+    """Give the reader of a heartbeat's reply."""
+
+    def read(replies: Replies) -> Extended:
+        held = {token for (token,) in replies[0]}
+        return Extended(frozenset(tokens) - held, frozenset(JobId(id) for (id,) in replies[-1]))
+
+    return read
