@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -168,9 +169,10 @@ class PostgresDriver:
         pool = self._loops.get(loop)
         if pool is None:
             pool = self._loops[loop] = LoopPool(self._pool_size, lambda: aopen_link(self.params))
-            for other in list(self._loops):
-                if other.is_closed():
-                    self._loops.pop(other).idle.drop()
+            # Loops come and go: nobody tells us, but their connections are to be closed all the same.
+            weakref.finalize(loop, pool.idle.drop)
+            for other in [other for other in self._loops if other.is_closed()]:
+                self._loops.pop(other).idle.drop()
         return pool
 
     def _now(self) -> int | None:

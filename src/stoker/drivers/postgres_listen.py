@@ -37,18 +37,21 @@ class Listener:
         self._process = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self.armed = threading.Event()
+        """Set once it listens, or knows that it cannot."""
         self._link: Link | None = None
 
-    def start(self) -> None:
-        """Listen from now on; returns at once."""
+    def start(self) -> bool:
+        """Listen from now on; returns at once. Tell whether nobody did before."""
         if self._thread is not None and self._process == os.getpid():
-            return
+            return False
         with self._lock:
             if self._thread is None or self._process != os.getpid():
                 self._process = os.getpid()
                 self._stopped = threading.Event()
                 self._thread = threading.Thread(target=self._run, name="stoker-postgres-listen", daemon=True)
                 self._thread.start()
+        return True
 
     def stop(self) -> None:
         """Listen no longer."""
@@ -67,12 +70,14 @@ class Listener:
                 link = open_link(self._params)
             except (psycopg.Error, OSError) as error:
                 log.debug("cannot listen for wake-ups: %s", error)
+                self.armed.set()
             else:
                 if link.pooled:
                     link.drop()
                     log.info(
                         "behind a connection pooler: polling for jobs; listen_url= in the URL names a way around it"
                     )
+                    self.armed.set()
                     return
                 delay = FIRST_DELAY
                 self._listen(link, stopped)
@@ -85,6 +90,7 @@ class Listener:
         try:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
             self._heard(None)
+            self.armed.set()
             while not stopped.is_set():
                 for notice in connection.notifies(timeout=PROBE_SECONDS):
                     self._heard(notice.payload)

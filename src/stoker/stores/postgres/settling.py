@@ -18,7 +18,7 @@ from stoker.core.job import AttemptFailure, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.codes import CODES, encode, json_text, row_ids
 from stoker.stores.postgres.slots import CLOSE_WINDOWS
-from stoker.stores.postgres.wire import LINED, plain
+from stoker.stores.postgres.wire import LINED, STATE, plain
 
 LOCK: Final = """
 SELECT FROM stoker.lease WHERE token = ANY (ARRAY(SELECT json_array_elements_text(:tokens::json)))
@@ -28,11 +28,12 @@ _HELD: Final = """held AS MATERIALIZED (
     SELECT token, worker, at, unnest(ids) AS id FROM stoker.lease WHERE token = ANY (ARRAY(SELECT token FROM said))
 )"""
 
-_REFUSED: Final = """
+_REFUSED: Final = f"""
 SELECT refused.id::text, refused.token,
-    CASE WHEN job.id IS NULL THEN 'gone' WHEN job.token = refused.token THEN 'repeated' ELSE 'lost' END
+    CASE WHEN job.id IS NULL THEN 'gone' WHEN job.token = refused.token AND job.state <> 3 THEN 'repeated'
+        ELSE 'lost' END
 FROM refused LEFT JOIN (
-    SELECT id, token FROM stoker.job WHERE id = ANY (ARRAY(SELECT id FROM refused))
+    SELECT id, token, {STATE} AS state FROM stoker.job AS job WHERE id = ANY (ARRAY(SELECT id FROM refused))
 ) AS job ON job.id = refused.id"""
 
 _PAIRS: Final = """said AS MATERIALIZED (

@@ -13,7 +13,7 @@ TAKEN: Final = f"""(coalesce(slot.until > :now, false) OR EXISTS (
         AND (holder.slot_states >> {STATE.replace("job.", "holder.")}) & 1 = 1))"""
 """Of a row called ``slot``: nobody else may have it."""
 
-LOCK_NUMBER: Final = "hashtextextended('stoker ' || {key}, 0)"
+LOCK_NUMBER: Final = "hashtextextended('stoker.' || {key}, 0)"
 """The advisory lock of a key, held until the end of the transaction by whoever may take the key."""
 
 # Those that somebody's transaction is taking over are skipped.

@@ -16,7 +16,7 @@ from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
 from stoker.stores.codes import CODES, encode
-from stoker.stores.grouping import Sorted, by_place, shared_params, sharing
+from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
 from stoker.stores.postgres.intake import CLOSE, COLUMNS, FRESH_IDS, INSERT, TIMES, VALUES
 from stoker.stores.postgres.slots import LOCK_NUMBER, TAKEN
 

@@ -7,6 +7,7 @@ for all that came since. Inside a caller's transaction the notification is part 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -24,6 +25,8 @@ from stoker.stores.codes import encode
 
 SILENCE: Final = 0.005
 """Seconds between two announcements of one process."""
+LONGEST_START: Final = 2.0
+"""Seconds for which the first sleeper waits until somebody listens; then it may have to poll."""
 MOST_BYTES: Final = 7000
 """Of a payload; PostgreSQL takes 8000."""
 NOTIFY: Final = "SELECT pg_notify(:channel::text, payload) FROM json_array_elements_text(:payloads::json) AS payload"
@@ -60,7 +63,9 @@ class Waiting:
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
         """Wait until the bell rings for one of the queues, at most ``timeout`` seconds."""
         self._queues |= frozenset(queues)
-        self._listener.start()
+        if self._listener.start() and timeout > 0:
+            # Whoever sleeps may rely on being woken from the first time on.
+            await asyncio.to_thread(self._listener.armed.wait, LONGEST_START)
         return await self._bell.wait(queues, timeout, self._clock)
 
     def announcement(self, queues: Collection[str] | None) -> Sql | None:
@@ -84,8 +89,12 @@ class Waiting:
         return Sql(NOTIFY, {"channel": self._channel, "payloads": encode(_payloads(queues))})
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, and announce what was to be announced in a moment."""
         self._listener.stop()
+        timer = self._timer
+        if timer is not None:
+            timer.cancel()
+            self._announce()
 
     # -- forks: the listener's thread and session stay with the parent -----------------------------------------------
 

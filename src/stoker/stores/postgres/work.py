@@ -132,7 +132,7 @@ def claimed(demand: Mapping[str, int], marks: Marks, token: Token, *, sweep: boo
 
 def extend_steps(tokens: Sequence[Token], lease: int, *, stopping: bool, started: Sequence[JobId]) -> tuple[Sql, ...]:
     """Give the steps of a heartbeat; only a suspect that begins to run has its job's row touched."""
-    params: dict[str, str | int | None] = {"tokens": encode(list(tokens)), "lease": lease, "stopping": int(stopping)}
+    params: dict[str, str | int | None] = {"tokens": encode(list(tokens)), "lease": lease, "stopping": stopping}
     steps = [Sql(RENEW, params)]
     if started:
         steps.append(Sql(BEGIN_SUSPECTS, params | {"started": numbers(started)}))

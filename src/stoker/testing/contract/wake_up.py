@@ -180,7 +180,7 @@ async def asleep(store: Store, *queues: str, timeout: float = TIMEOUT) -> asynci
     while True:
         assert claim(store, queues=queues or ["default"]) == []
         sleeper = asyncio.create_task(store.wait(queues or ["default"], timeout))
-        await asyncio.sleep(0.005)
+        await asyncio.wait([sleeper], timeout=0.1)  # some have to begin to listen first
         if not sleeper.done():
             return sleeper
 

@@ -164,7 +164,7 @@ BEGIN
         SELECT FROM stoker.slot WHERE slot.key = NEW.slot AND (slot.holder = NEW.id OR slot.until IS NOT NULL
             OR EXISTS (SELECT FROM stoker.job AS other WHERE other.id = slot.holder AND other.slot = slot.key
                 AND (other.slot_states >> stoker.state_of(other)) & 1 = 1))
-    ) AND pg_try_advisory_xact_lock(hashtextextended('stoker ' || NEW.slot, 0))
+    ) AND pg_try_advisory_xact_lock(hashtextextended('stoker.' || NEW.slot, 0))
     ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, until = NULL;
     RETURN NULL;
 END $$;
