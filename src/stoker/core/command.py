@@ -69,3 +69,10 @@ class Command(Generic[T_co]):
     writes: bool = True
     durable: bool = True
     """Whether a power cut may not undo it. It may undo a claim or a heartbeat: then the jobs are available again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rings(Command[T_co]):
+    """Once it is committed, jobs of ``queues`` may have become available; None means of any queue."""
+
+    queues: frozenset[str] | None = None
