@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
+import psycopg
 import pytest
 
+from stoker.core.command import Replies
+from stoker.drivers import postgres as driver
+from stoker.drivers.postgres_session import exchange
+from stoker.stores.base import Store
 from stoker.stores.postgres import PostgresStore
 from stoker.testing.contract import Place, StoreContract
 
 
+@contextmanager
+def losing_a_reply(_store: Store) -> Iterator[None]:
+    """Let the next unit be committed and look like one whose connection was lost; the driver then sends again."""
+    lost: list[Replies] = []
+
+    def exchange_and_lose(*args: Any) -> Replies:
+        replies = exchange(*args)
+        if lost:
+            return replies
+        lost.append(replies)
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(driver, "exchange", exchange_and_lose)
+        yield
+    assert lost
+
+
 @pytest.fixture
 def place(postgres_url: str) -> Place:
-    return Place(partial(PostgresStore, postgres_url), between_processes=True)
+    connect = partial(PostgresStore, postgres_url)
+    return Place(connect, between_processes=True, losing_a_reply=losing_a_reply)
 
 
 class TestPostgresStore(StoreContract):
