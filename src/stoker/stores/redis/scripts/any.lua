@@ -1,5 +1,5 @@
--- keys: meta paused state due counts
--- uses: record
+-- keys: meta paused jobs packs bodies due counts
+-- uses: record packs
 -- Whether somebody who serves these queues, names and routes could perform something. A paused job cannot be performed;
 -- one that runs is paused by nothing.
 local at = 4
@@ -27,7 +27,7 @@ local seen, STEP = 0, 500
 while true do
   local ids = call('ZRANGEBYSCORE', k_due, '-inf', whole(now), 'LIMIT', seen, STEP)
   if not ids[1] then return 0 end
-  for _, record in ipairs(fetch(k_state, ids, 1, #ids)) do
+  for _, record in ipairs(fetch(k_jobs, ids, 1, #ids)) do
     local r = parse(record)
     if r and fits(r.fixed.lane, true) then return 1 end
   end

@@ -1,5 +1,5 @@
--- keys: meta args state ready due done leases held left cancels results errors counts blocks slots
--- uses: record moves filter
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots
+-- uses: record packs ready moves filter
 -- What operators ask of many jobs: changes up to `limit`, the oldest first, and tells whether there was one more.
 local MOST_SEEN = 2000
 local verb, limit, bound = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -13,7 +13,7 @@ end
 function CHANGE.cancel(id, r)
   if r.state == RUNNING then
     r.cancelling = true
-    call('HSET', k_state, id, pack(r))
+    save(id, r)
     call('HSET', k_cancels, id, r.token)
   else
     to_final(id, r, CANCELLED, tonumber(r.fixed.keep_failed))

@@ -1,5 +1,5 @@
--- keys: meta paused ready args state leases held left due counts slots
--- uses: record moves
+-- keys: meta paused ready jobs packs bodies args leases held left due counts slots
+-- uses: record packs ready moves
 -- Takes the first jobs of each queue. A lane is a stretch of `ready`, so lanes that nobody asks for are leapt over.
 local token, worker, lease = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local at = 7
@@ -42,15 +42,18 @@ local function answer()
   return {table.concat(out), due[2] or false, now}
 end
 
+local function args_of(id, r)
+  if r.apart then return call('HGET', k_args, id) end
+  return r.args
+end
+
 local held = call('HGET', k_held, token)
 if held then
-  local ids = {}
-  for id in string.gmatch(sub(held, (find(held, '\n', 1, true))), '%S+') do ids[#ids + 1] = id end
-  local states, args = fetch(k_state, ids, 1, #ids), fetch(k_args, ids, 1, #ids)
-  for i = 1, #ids do
-    local r = parse(states[i])
+  for id in string.gmatch(sub(held, (find(held, '\n', 1, true))), '%S+') do
+    local r = load(id)
     if r and r.state == RUNNING and r.token == token then
-      if args[i] then put(ids[i], args[i], texts_of(r)) else put_defect(ids[i], r, 'the arguments are missing') end
+      local args = args_of(id, r)
+      if args then put(id, args, texts_of(r)) else put_defect(id, r, 'the arguments are missing') end
     end
   end
   return answer()
@@ -81,89 +84,127 @@ local function lanes_of(queue)
   end
 end
 
-local function stretch(lane, from, limit)
-  return call('ZRANGEBYLEX', k_ready, from, '(' .. lane .. ':', 'LIMIT', 0, limit)
+-- A lane as it is read from its head on: entry after entry, in growing steps, and within an entry job after job.
+local function feed_of(lane, limit)
+  return {lane = lane, entries = {}, at = 0, used = 0, step = 4, limit = limit, from = '[' .. lane}
 end
 
--- Gives the first members of several lanes in the order of priority and place, which follow the lane in each member.
-local function merged(lanes, limit)
-  local step = math.max(8, floor(2 * limit / #lanes))
-  local feeds = {}
-  for i, lane in ipairs(lanes) do
-    local list = stretch(lane, '[' .. lane, step)
-    feeds[i] = {lane = lane, list = list, i = 1, key = sub(list[1], #lane + 1)}
+-- Makes the feed's next job its `entry` and `place`; false when there is none.
+local function advance(feed)
+  local entry = feed.entry
+  if entry and feed.used < entry.count then
+    feed.place = entry.place + feed.used
+  else
+    if feed.at == #feed.entries then
+      local more = call('ZRANGEBYLEX', k_ready, feed.from, '(' .. feed.lane .. ':', 'LIMIT', 0, feed.step)
+      local length = #feed.lane + 5
+      for i = 1, #more do feed.entries[feed.at + i] = read_entry(more[i], length) end
+      if not more[1] then return false end
+      feed.from, feed.step = '(' .. more[#more], math.min(feed.step * 8, feed.limit)
+    end
+    feed.at = feed.at + 1
+    entry = feed.entries[feed.at]
+    feed.entry, feed.used, feed.place = entry, 0, entry.place
+    feed.order = sub(entry.head, -5)
   end
-  local members, origin = {}, {}
-  while #members < limit and #feeds > 0 do
-    local best = 1
-    for i = 2, #feeds do
-      if feeds[i].key < feeds[best].key then best = i end
-    end
-    local feed = feeds[best]
-    members[#members + 1], origin[#origin + 1] = feed.list[feed.i], feed.lane
-    feed.i = feed.i + 1
-    if feed.i > #feed.list then
-      feed.list, feed.i = stretch(feed.lane, '(' .. feed.list[feed.i - 1], step), 1
-    end
-    if feed.list[1] then
-      feed.key = sub(feed.list[feed.i], #feed.lane + 1)
+  feed.used = feed.used + 1
+  return true
+end
+
+local ids, origin, count = {}, {}, 0
+
+local function choose(feed)
+  count = count + 1
+  ids[count], origin[count] = feed.entry.id or id_of(feed.place), feed
+end
+
+local function first_of(feeds)
+  local best = 1
+  for i = 2, #feeds do
+    local one, other = feeds[i], feeds[best]
+    if one.order < other.order or (one.order == other.order and one.place < other.place) then best = i end
+  end
+  return best
+end
+
+-- The jobs of an entry that nobody else's come between are taken in one go.
+local function choose_all(feed, most)
+  while count < most do
+    local entry = feed.entry
+    local last = math.min(entry.place + entry.count - 1, feed.place + most - count - 1)
+    if entry.id then
+      choose(feed)
     else
-      table.remove(feeds, best)
+      for place = feed.place, last do
+        count = count + 1
+        ids[count], origin[count] = id_of(place), feed
+      end
+      feed.used = last - entry.place + 1
     end
+    if not advance(feed) then return end
   end
-  return members, origin
 end
 
-local ids, members, origin, count = {}, {}, {}, 0
 for _, wish in ipairs(demand) do
   local queue, limit = wish[1], wish[2]
   local lanes = limit > 0 and not paused['queue\0' .. queue] and lanes_of(queue) or {}
-  if #lanes == 1 then
-    local lane, skip = lanes[1], #lanes[1] + 22
-    for i, one in ipairs(stretch(lane, '[' .. lane, limit)) do
-      count = count + 1
-      members[count], origin[count], ids[count] = one, lane, sub(one, skip)
-    end
-  elseif #lanes > 1 then
-    local found, from = merged(lanes, limit)
-    for i, one in ipairs(found) do
-      count = count + 1
-      members[count], origin[count], ids[count] = one, from[i], sub(one, #from[i] + 22)
-    end
+  local feeds, most = {}, count + limit
+  for _, lane in ipairs(lanes) do
+    local feed = feed_of(lane, limit)
+    if advance(feed) then feeds[#feeds + 1] = feed end
   end
+  while count < most and #feeds > 1 do
+    local best = first_of(feeds)
+    choose(feeds[best])
+    if not advance(feeds[best]) then table.remove(feeds, best) end
+  end
+  if feeds[1] and count < most then choose_all(feeds[1], most) end
 end
 if count == 0 then return answer() end
 
 -- A reply is bounded by the size of its arguments too; what does not fit stays where it is.
-local args, size, taken, part = {}, 0, 0, 64
+local values, args, size, taken, part = {}, {}, 0, 0, 64
+
+local function look_at(first, last)
+  local loose, n = {}, 0
+  for i = first, last do
+    local p, place = packed_in(ids[i])
+    if p then
+      values[i], args[i] = p, place
+    else
+      n = n + 1
+      loose[n] = i
+    end
+  end
+  for from = 1, n, 1000 do
+    local fields = {}
+    for j = from, math.min(from + 999, n) do fields[j - from + 1] = ids[loose[j]] end
+    for j, value in ipairs(call('HMGET', k_jobs, unpack(fields))) do values[loose[from + j - 1]] = value end
+  end
+end
+
+local function size_of(i)
+  local value = values[i]
+  if not value then return 0 end
+  if value.signs then
+    value.chosen = value.chosen + 1
+    return #bodies_of(value)[args[i]]
+  end
+  if #value > SHORTEST and floor(string.byte(value, 6) / 8) % 2 == 1 then
+    args[i] = call('HGET', k_args, ids[i])
+    return args[i] and #args[i] or 0
+  end
+  return #value
+end
+
 while taken < count and size < MOST_BYTES do
-  local found = call('HMGET', k_args, unpack(ids, taken + 1, math.min(taken + part, count)))
-  for i = 1, #found do
-    if size >= MOST_BYTES then break end
+  local last = math.min(taken + part, count)
+  look_at(taken + 1, last)
+  while taken < last and size < MOST_BYTES do
     taken = taken + 1
-    args[taken] = found[i]
-    size = size + (found[i] and #found[i] or 0)
+    size = size + size_of(taken)
   end
   part = 1000
-end
-local states = fetch(k_state, ids, 1, taken)
-
-local stretches, order = {}, {}
-for i = 1, taken do
-  local lane = origin[i]
-  local one = stretches[lane]
-  if one then
-    one.last, one.count = members[i], one.count + 1
-  else
-    stretches[lane] = {first = members[i], last = members[i], count = 1}
-    order[#order + 1] = lane
-  end
-end
-for _, lane in ipairs(order) do
-  local one = stretches[lane]
-  call('ZREMRANGEBYLEX', k_ready, '[' .. one.first, '[' .. one.last)
-  tally(AVAILABLE, lane, -one.count)
-  tally(RUNNING, lane, one.count)
 end
 
 local function run(r)
@@ -171,43 +212,110 @@ local function run(r)
   r.starts, r.cancelling, r.begun = r.starts + 1, false, false
 end
 
--- A job whose record cannot be read gets a new one, or nobody could ever end it.
+-- A job whose value cannot be read gets a new one, or nobody could ever end it.
 local function rebuilt(lane)
   local queue, route, name = string.match(lane, '^([^%z]*)%z([^%z]*)%z([^%z]*)%z$')
   local static = table.concat({
     lane, '50000', cjson.encode(name), cjson.encode(queue), cjson.encode(route), '0', '"{}"', 'null', 'null', '1',
     'null', 'null', '[]', 'null', '3', '0', '',
   }, '\n')
-  return fresh(AVAILABLE, static, 1, now)
+  local r = fresh(AVAILABLE, static, 1, now)
+  r.args = 'null'
+  return r
 end
 
-local prepared, written = {}, {}
-for i = 1, taken do
-  local id, record = ids[i], states[i]
-  local known = record and prepared[record]
+local prepared, written, left = {}, {}, {}
+
+local function prepare(value, header)
+  local r = parse(value)
+  if not r then return nil end
+  run(r)
+  local before, after = texts_of(r)
+  local known = {
+    was = header, header = pack(r), r = r, before = before, after = after, length = #header,
+    apart = r.apart, keyed = r.fixed.key ~= '',
+  }
+  prepared[header] = known
+  return known
+end
+
+local writes = 0
+local function write(id, value)
+  written[writes + 1], written[writes + 2] = id, value
+  writes = writes + 2
+end
+
+-- A pack of which all are taken goes on as one.
+local function take_packed(id, p, place)
+  local known = p.known
   if not known then
-    local r = parse(record)
-    if r then
-      run(r)
-      known = {record = pack(r), r = r}
-      known.before, known.after = texts_of(r)
-      prepared[record] = known
+    p.was = p.header
+    known = prepared[p.was] or prepare(p.was, p.was)
+    p.known, p.entire = known, p.chosen == p.left
+    if p.entire then p.header, p.dirty = known.header, true end
+  end
+  local body = p.bodies[place]
+  if not p.entire then
+    write(id, known.header .. body)
+    drop(p, place)
+  end
+  local n = #out
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = '\n["', id, known.before, body, known.after
+end
+
+local known = nil
+local function take_loose(id, value, i)
+  -- Most are like the one before; to see that costs less than to cut the header out.
+  if not (known and value and find(value, known.was, 1, true) == 1) then
+    local header = value and header_of(value)
+    known = header and (prepared[header] or prepare(value, header))
+  end
+  if not known then
+    local r = rebuilt(origin[i].lane)
+    run(r)
+    write(id, pack(r) .. r.args)
+    put_defect(id, r, 'the stored row cannot be read')
+    return
+  end
+  local body = sub(value, known.length + 1)
+  write(id, known.header .. body)
+  if known.apart then body = args[i] end
+  if known.keyed then follow_key(id, known.r) end
+  if body then put(id, body, known.before, known.after) else put_defect(id, known.r, 'the arguments are missing') end
+end
+
+for i = 1, taken do
+  local value, feed = values[i], origin[i]
+  if value and value.signs then take_packed(ids[i], value, args[i]) else take_loose(ids[i], value, i) end
+  if not left[feed] then
+    left[feed] = 0
+    left[#left + 1] = feed
+  end
+  left[feed] = left[feed] + 1
+end
+
+-- Takes the first jobs out of a lane: whole entries at one go, and a part of the last.
+local function consume(feed, jobs)
+  local i, last = 1, nil
+  while jobs > 0 do
+    local entry = feed.entries[i]
+    if entry.count > jobs then
+      split_entry(entry, 0, jobs)
+      jobs = 0
     else
-      r = rebuilt(origin[i])
-      run(r)
-      known = {record = pack(r), r = r, defect = 'the stored row cannot be read'}
+      jobs, last, i = jobs - entry.count, entry.member, i + 1
     end
   end
-  written[2 * i - 1], written[2 * i] = id, known.record
-  if known.r.fixed.key ~= '' then follow_key(id, known.r) end
-  if args[i] and not known.defect then
-    put(id, args[i], known.before, known.after)
-  else
-    put_defect(id, known.r, known.defect or 'the arguments are missing')
-  end
+  if last then call('ZREMRANGEBYLEX', k_ready, '[' .. feed.entries[1].member, '[' .. last) end
 end
-in_parts(written, function(...) call('HSET', k_state, ...) end)
 
+for _, feed in ipairs(left) do
+  local jobs = left[feed]
+  consume(feed, jobs)
+  tally(AVAILABLE, feed.lane, -jobs)
+  tally(RUNNING, feed.lane, jobs)
+end
+in_parts(written, function(...) call('HSET', k_jobs, ...) end)
 call('ZADD', k_leases, whole(now + lease), token)
 call('HSET', k_held, token, '0' .. worker .. '\n' .. table.concat(ids, ' ', 1, taken))
 call('HSET', k_left, token, taken)

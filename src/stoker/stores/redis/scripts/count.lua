@@ -1,5 +1,5 @@
--- keys: meta state ready due done counts leases held
--- uses: record
+-- keys: meta jobs packs bodies ready due done counts leases held
+-- uses: record packs ready
 -- Counts are kept up as jobs move. The oldest of a group is looked for at the heads of what holds its jobs, among so
 -- many that a long queue costs no more than a short one.
 local MOST_SEEN = 1000
@@ -14,8 +14,8 @@ end
 
 local function look_at(ids)
   if not ids[1] then return end
-  for _, record in ipairs(fetch(k_state, ids, 1, #ids)) do
-    local r = parse(record)
+  for i, value in ipairs(fetch(k_jobs, ids, 1, #ids)) do
+    local r = parse(value) or (not value and unpacked(ids[i]))
     if r then note(r) end
   end
 end
@@ -26,13 +26,18 @@ local function heads_of(lane)
   while true do
     local head = call('ZRANGEBYLEX', k_ready, from, '(' .. lane .. ':', 'LIMIT', 0, 1)[1]
     if not head then return ids end
-    ids[#ids + 1] = sub(head, #lane + 22)
+    local entry = read_entry(head, #lane + 5)
+    ids[#ids + 1] = entry.id or whole(entry.place)
     from = '(' .. sub(head, 1, #lane + 5) .. ':'
   end
 end
 
 look_at(call('ZRANGE', k_due, 0, MOST_SEEN))
-look_at(call('ZRANGE', k_done, 0, MOST_SEEN))
+for _, entry in ipairs(call('ZRANGE', k_done, 0, 20)) do
+  local ids = {}
+  for id in string.gmatch(entry, '%S+') do ids[#ids + 1] = id end
+  look_at(ids)
+end
 for _, token in ipairs(call('ZRANGE', k_leases, 0, 20)) do
   local ids, held = {}, call('HGET', k_held, token)
   for id in string.gmatch(sub(held, (find(held, '\n', 1, true))), '%S+') do ids[#ids + 1] = id end

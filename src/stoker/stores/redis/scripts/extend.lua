@@ -1,5 +1,5 @@
--- keys: meta state leases held cancels
--- uses: record
+-- keys: meta jobs packs bodies leases held cancels
+-- uses: record packs
 -- A heartbeat touches leases, and of jobs only the suspects that begin to run.
 local lease, stopping, count = tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
 local missing, ours, cancel = {}, {}, {}
@@ -15,12 +15,13 @@ for i = 5, 4 + count do
 end
 for i = 5 + count, #ARGV do
   local id = ARGV[i]
-  local r = parse(call('HGET', k_state, id))
+  local r = load(id)
   if r and r.state == RUNNING and ours[r.token] and not r.begun then
     r.begun = true
-    call('HSET', k_state, id, pack(r))
+    save(id, r)
   end
 end
+write_packs()
 local flagged = call('HGETALL', k_cancels)
 for i = 1, #flagged, 2 do
   if ours[flagged[i + 1]] then cancel[#cancel + 1] = flagged[i] end

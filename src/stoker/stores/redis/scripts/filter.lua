@@ -45,10 +45,10 @@ local sign = 1
 local function each(bound, most, visit)
   local seen = 0
   local function look(ids)
-    local found = fetch(k_state, ids, 1, #ids)
+    local found = fetch(k_jobs, ids, 1, #ids)
     for i = 1, #ids do
       seen = seen + 1
-      local r = parse(found[i])
+      local r = parse(found[i]) or (not found[i] and unpacked(ids[i]))
       if r and matches(ids[i], r) and visit(ids[i], r) then return true end
     end
     return false
@@ -65,22 +65,21 @@ local function each(bound, most, visit)
   end
   local blocks = {}
   for _, block in ipairs(call('HKEYS', k_blocks)) do
-    block = tonumber(block)
-    if beyond(sign > 0 and block * 500 + 499 or block * 500) then blocks[#blocks + 1] = block end
+    block = tonumber(block) or 0
+    if beyond(sign > 0 and block * 1000 + 999 or block * 1000) then blocks[#blocks + 1] = block end
   end
   table.sort(blocks, function(a, b) return (a - b) * sign < 0 end)
   for _, block in ipairs(blocks) do
-    if seen >= most then return whole(sign > 0 and block * 500 - 1 or block * 500 + 500) end
-    local ids = {}
-    for number = block * 500, block * 500 + 499 do
-      if beyond(number) then ids[#ids + 1] = whole(number) end
+    local from = sign > 0 and block * 1000 or block * 1000 + 999
+    -- A part at a time, because a page is seldom larger.
+    for part = from, from + 900 * sign, 100 * sign do
+      if seen >= most then return whole(part - sign) end
+      local ids = {}
+      for number = part, part + 99 * sign, sign do
+        if number >= 0 and beyond(number) then ids[#ids + 1] = whole(number) end
+      end
+      if ids[1] and look(ids) then return nil end
     end
-    if sign < 0 then
-      local reversed = {}
-      for i = #ids, 1, -1 do reversed[#reversed + 1] = ids[i] end
-      ids = reversed
-    end
-    if look(ids) then return nil end
   end
   return nil
 end

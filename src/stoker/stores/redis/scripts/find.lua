@@ -1,5 +1,5 @@
--- keys: meta args state results errors blocks
--- uses: record filter
+-- keys: meta args jobs packs bodies results errors blocks
+-- uses: record packs filter
 -- Gives rows until there are enough, too many bytes of them, or too much was looked at; then also where to go on.
 local MOST_BYTES, MOST_SEEN = 8 * 1024 * 1024, 5000
 local limit, bound, newest = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2] == '1'
@@ -12,7 +12,7 @@ end
 
 local function row(id, r)
   local f, final = r.fixed, r.state >= COMPLETED
-  local args = call('HGET', k_args, id) or 'null'
+  local args = r.apart and call('HGET', k_args, id) or r.args
   local errors = r.erred and call('HGET', k_errors, id) or ''
   return table.concat({
     '\n["' .. id .. '"', r.state, r.cancelling and r.state == RUNNING and 1 or 0, f.name, f.queue, '"' .. args .. '"',

@@ -10,8 +10,9 @@ local function release_lease(token, jobs)
   released[token] = (released[token] or 0) + jobs
 end
 
+-- Jobs are counted by the thousands of their ids, which tells where to look for them.
 local function tally_alive(id, by)
-  local block = floor(id / 500)
+  local block = sub(id, 1, -4)
   alive[block] = (alive[block] or 0) + by
 end
 
@@ -22,6 +23,7 @@ local function add_up(key, sums)
 end
 
 local function finish()
+  write_packs()
   add_up(k_counts, counted)
   if next(alive) then add_up(k_blocks, alive) end
   for token, jobs in pairs(released) do
@@ -88,10 +90,8 @@ local function leave(id, r)
       r.cancelling = false
     end
   elseif r.state == AVAILABLE then
-    call('ZREM', k_ready, member(id, r))
-  elseif r.state >= COMPLETED then
-    call('ZREM', k_done, id)
-  else
+    leave_ready(id, r)
+  elseif r.state < COMPLETED then
     call('ZREM', k_due, id)
   end
 end
@@ -100,14 +100,14 @@ local function enter(id, r, state)
   r.state = state
   tally(state, r.fixed.lane, 1)
   follow_key(id, r)
-  call('HSET', k_state, id, pack(r))
+  save(id, r)
 end
 
 local function erase(id, r)
-  call('HDEL', k_state, id)
-  call('HDEL', k_args, id)
+  if r.pack then leave_pack(r) else call('HDEL', k_jobs, id) end
   call('HDEL', k_results, id)
-  call('HDEL', k_errors, id)
+  if r.apart then call('HDEL', k_args, id) end
+  if r.erred then call('HDEL', k_errors, id) end
   tally_alive(id, -1)
   if r.fixed.key ~= '' then release_key(id, r.fixed.key) end
 end
@@ -116,7 +116,7 @@ local function to_available(id, r, run)
   leave(id, r)
   r.pos = call('HINCRBY', k_meta, 'numbers', 1)
   r.run = run
-  call('ZADD', k_ready, 0, member(id, r))
+  call('ZADD', k_ready, 0, single_of(id, r))
   rung[queue_of(r.fixed.lane)] = true
   enter(id, r, AVAILABLE)
 end
@@ -135,6 +135,18 @@ local function to_later(id, r, state, run)
   enter(id, r, state)
 end
 
+-- What ended is noted by the time at which its keeping is over, many jobs in one entry. An entry of a job that was
+-- deleted or retried meanwhile stays and is passed over.
+local function expire(ids, at)
+  for first = 1, #ids, 500 do
+    call('ZADD', k_done, whole(at), table.concat(ids, ' ', first, math.min(first + 499, #ids)))
+  end
+end
+
+local function has_expired(r)
+  return r.state >= COMPLETED and r.kept >= 0 and r.finished + r.kept <= now
+end
+
 -- `keep` is microseconds, 0 to delete at once, nil for ever.
 local function to_final(id, r, state, keep)
   leave(id, r)
@@ -144,7 +156,7 @@ local function to_final(id, r, state, keep)
   end
   r.finished = now
   r.kept = keep or -1
-  if keep then call('ZADD', k_done, whole(now + keep), id) end
+  if keep then expire({id}, now + keep) end
   enter(id, r, state)
 end
 

@@ -13,6 +13,24 @@ local function whole(number)
   return format('%.0f', number)
 end
 
+-- The same for one id after the other: numbers are costly to print, so only the hundreds are.
+local hundreds, printed, ends = -1, '', {}
+
+local function id_of(number)
+  if number < 100 then return whole(number) end
+  local rest = number % 100
+  if number - rest ~= hundreds then
+    hundreds = number - rest
+    printed = whole(hundreds / 100)
+  end
+  local last = ends[rest]
+  if not last then
+    last = string.char(48 + floor(rest / 10), 48 + rest % 10)
+    ends[rest] = last
+  end
+  return printed .. last
+end
+
 local function none_or(number)
   return number < 0 and 'null' or whole(number)
 end

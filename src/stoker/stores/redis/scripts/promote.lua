@@ -1,9 +1,9 @@
--- keys: meta state ready due done leases held left cancels counts blocks slots args results errors
--- uses: record moves
+-- keys: meta jobs packs bodies ready due done leases held left cancels counts blocks slots args results errors
+-- uses: record packs ready moves
 local ids = call('ZRANGEBYSCORE', k_due, '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[2]))
 local moved = 0
 for _, id in ipairs(ids) do
-  local r = parse(call('HGET', k_state, id))
+  local r = load(id)
   if r then
     moved = moved + 1
     to_available(id, r, r.run)

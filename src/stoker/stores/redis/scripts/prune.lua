@@ -1,17 +1,29 @@
--- keys: meta args state ready due done leases held left cancels results errors counts blocks slots windows calls0 calls1 calls2 workers
--- uses: record moves
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots windows calls0 calls1 calls2 workers
+-- uses: record packs ready moves
 -- Deletes what is kept no longer, and forgets what nobody can ask for any more.
 local limit = tonumber(ARGV[2])
-local ids = call('ZRANGEBYSCORE', k_done, '-inf', whole(now), 'LIMIT', 0, limit + 1)
-local more = #ids > limit
-if more then ids[#ids] = nil end
-for _, id in ipairs(ids) do
-  local r = parse(call('HGET', k_state, id))
-  if r then
-    leave(id, r)
-    erase(id, r)
-  else
-    call('ZREM', k_done, id)
+local pruned, more = {}, false
+while not more do
+  local found = call('ZRANGEBYSCORE', k_done, '-inf', whole(now), 'WITHSCORES', 'LIMIT', 0, 1)
+  local entry = found[1]
+  if not entry then break end
+  local left = {}
+  for id in string.gmatch(entry, '%S+') do
+    local r = load(id)
+    if r and has_expired(r) then
+      if #pruned < limit then
+        leave(id, r)
+        erase(id, r)
+        pruned[#pruned + 1] = id
+      else
+        left[#left + 1] = id
+      end
+    end
+  end
+  call('ZREM', k_done, entry)
+  if left[1] then
+    call('ZADD', k_done, found[2], table.concat(left, ' '))
+    more = true
   end
 end
 for _, key in ipairs(call('ZRANGEBYSCORE', k_windows, '-inf', whole(now), 'LIMIT', 0, limit)) do
@@ -28,4 +40,4 @@ for i = 1, #workers, 2 do
   if tonumber(string.match(workers[i + 1], '^%d+')) <= now then call('HDEL', k_workers, workers[i]) end
 end
 finish()
-return {ids, more and 1 or 0}
+return {pruned, more and 1 or 0}

@@ -1,5 +1,5 @@
--- keys: meta args state ready due done leases held left cancels results errors counts blocks slots
--- uses: record moves
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots
+-- uses: record packs ready moves
 -- Takes back the jobs of leases that ended, the longest ended first, or of the given ones.
 local limit, tokens = tonumber(ARGV[2]), {}
 if #ARGV > 2 then
@@ -43,7 +43,7 @@ for _, token in ipairs(tokens) do
     local line = find(held, '\n', 1, true)
     local stopping, worker = sub(held, 1, 1) == '1', sub(held, 2, line - 1)
     for id in string.gmatch(sub(held, line), '%S+') do
-      local r = parse(call('HGET', k_state, id))
+      local r = load(id)
       if r and r.state == RUNNING and r.token == token then take_back(id, r, stopping, worker) end
     end
   end

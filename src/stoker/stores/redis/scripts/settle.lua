@@ -1,5 +1,5 @@
--- keys: meta args state ready due done leases held left cancels results errors counts blocks slots
--- uses: record moves
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots
+-- uses: record packs ready moves
 -- Ends attempts. What deletes its job comes first and costs least, then what keeps it, then all other endings.
 local refused, at = {}, 1
 
@@ -13,84 +13,148 @@ local function refuse(id, token, why)
   refused[n + 1], refused[n + 2], refused[n + 3] = id, token, why
 end
 
--- Gives the job that the token holds, nil and the reason if it does not.
-local function held_by(record, token)
-  if not record then return nil, 'gone' end
-  local r = parse(record)
-  if not r or r.token ~= token then return nil, 'lost' end
-  if r.state ~= RUNNING then return nil, 'repeated' end
-  return r
+-- Gives why a token may not end a job, nil if it may.
+local function guard(r, token, gone)
+  if gone then return 'gone' end
+  if not r or r.token ~= token then return 'lost' end
+  return r.state ~= RUNNING and 'repeated' or nil
+end
+
+local function held_by(value, token)
+  local r = value and parse(value)
+  local why = guard(r, token, not value)
+  return not why and r or nil, why
 end
 
 local function forget(key, ids)
   if ids[1] then in_parts(ids, function(...) call('HDEL', key, ...) end) end
 end
 
-local function delete(token, ids)
-  local states, known, deleted, erred, lanes = fetch(k_state, ids, 1, #ids), {}, {}, {}, {}
-  for i = 1, #ids do
-    local id, record = ids[i], states[i]
-    local r = record and known[record]
-    if not r then
-      local why
-      r, why = held_by(record, token)
-      if r then known[record] = r else refuse(id, token, why) end
-    end
-    if r then
-      deleted[#deleted + 1] = id
-      local lane = r.fixed.lane
-      lanes[lane] = (lanes[lane] or 0) + 1
-      tally_alive(id, -1)
-      if r.erred then erred[#erred + 1] = id end
-      if r.cancelling then call('HDEL', k_cancels, id) end
-      if r.fixed.key ~= '' then release_key(id, r.fixed.key) end
-    end
-  end
-  for lane, jobs in pairs(lanes) do tally(RUNNING, lane, -jobs) end
-  if deleted[1] then release_lease(token, #deleted) end
-  forget(k_state, deleted)
-  forget(k_args, deleted)
-  forget(k_errors, erred)
+local function seen_of(value, header, token, prepare)
+  local r, why = held_by(value, token)
+  if not r then return {why = why} end
+  local seen = prepare(r)
+  seen.r, seen.jobs, seen.header = r, 0, header
+  return seen
 end
 
-local function complete(keep, token, count)
-  local ids, said = {}, {}
-  for i = 1, count do ids[i], said[2 * i - 1], said[2 * i] = take(), tonumber(take()), take() end
-  local states, written, results, expiries = fetch(k_state, ids, 1, count), {}, {}, {}
-  local ended, expiry = 0, keep and whole(now + keep)
-  for i = 1, count do
-    local id = ids[i]
-    local r, why = held_by(states[i], token)
-    if not r then
-      refuse(id, token, why)
+-- Calls `visit` for each job that the token holds, with what `prepare` made of the first of its header.
+local function each_held(ids, token, prepare, visit)
+  local loose, places, all, known = {}, {}, {}, {}
+
+  local function meet(i, seen, body)
+    if seen.why then
+      refuse(ids[i], token, seen.why)
     else
-      ended = ended + 1
-      tally(RUNNING, r.fixed.lane, -1)
-      tally(COMPLETED, r.fixed.lane, 1)
-      if r.cancelling then call('HDEL', k_cancels, id) end
-      r.state, r.cancelling, r.finished, r.kept = COMPLETED, false, now, keep or -1
-      if said[2 * i - 1] > 0 then r.started = now - said[2 * i - 1] end
-      written[2 * ended - 1], written[2 * ended] = id, pack(r)
-      if keep then expiries[2 * ended - 1], expiries[2 * ended] = expiry, id end
-      if said[2 * i] ~= '' then
-        results[#results + 1] = id
-        results[#results + 1] = said[2 * i]
+      seen.jobs = seen.jobs + 1
+      visit(i, seen, body)
+    end
+  end
+
+  for i = 1, #ids do
+    local p, place = packed_in(ids[i])
+    if p then
+      local seen = p.seen
+      if not seen or seen.token ~= token then
+        seen = seen_of(p.header, p.header, token, prepare)
+        seen.token, seen.pack = token, p
+        p.seen, all[#all + 1] = seen, seen
       end
-      if r.fixed.key ~= '' then follow_key(id, r) end
+      meet(i, seen, place)
+      if not seen.why then drop(p, place) end
+    else
+      loose[#loose + 1], places[#places + 1] = ids[i], i
+    end
+  end
+  local values, seen = fetch(k_jobs, loose, 1, #loose), nil
+  for j = 1, #loose do
+    local value = values[j]
+    -- Most are like the one before; to see that costs less than to cut the header out.
+    if not (seen and not seen.why and value and find(value, seen.header, 1, true) == 1) then
+      local header = value and header_of(value)
+      seen = header and known[header]
+      if not seen then
+        seen = seen_of(value, header, token, prepare)
+        all[#all + 1] = seen
+        if header then known[header] = seen end
+      end
+    end
+    meet(places[j], seen, value)
+  end
+  local ended = 0
+  for _, one in ipairs(all) do
+    if one.r then
+      tally(RUNNING, one.r.fixed.lane, -one.jobs)
+      ended = ended + one.jobs
     end
   end
   if ended > 0 then release_lease(token, ended) end
-  in_parts(written, function(...) call('HSET', k_state, ...) end)
+  return all
+end
+
+local function delete(token, ids)
+  local deleted, erred, apart, n = {}, {}, {}, 0
+  each_held(ids, token, function() return {} end, function(i, seen)
+    local id, r = ids[i], seen.r
+    tally_alive(id, -1)
+    if not seen.pack then
+      n = n + 1
+      deleted[n] = id
+      if r.erred then erred[#erred + 1] = id end
+      if r.apart then apart[#apart + 1] = id end
+      if r.cancelling then call('HDEL', k_cancels, id) end
+      if r.fixed.key ~= '' then release_key(id, r.fixed.key) end
+    end
+  end)
+  forget(k_jobs, deleted)
+  forget(k_args, apart)
+  forget(k_errors, erred)
+end
+
+-- What a completed job's header is, in two parts: between them comes when it started.
+local function completion(r, keep)
+  local cancelling = r.cancelling
+  r.state, r.cancelling, r.finished, r.kept = COMPLETED, false, now, keep or -1
+  local new = pack(r)
+  r.cancelling = cancelling
+  return {new = new, before = sub(new, 1, STARTED_AT - 1), after = sub(new, STARTED_AT + 8)}
+end
+
+local function complete(keep, token, count)
+  local ids, said = {}, at
+  for i = 1, count do ids[i] = ARGV[said + 3 * i - 2] end
+  at = at + 3 * count
+  local written, results, kept, n = {}, {}, {}, 0
+  local all = each_held(ids, token, function(r) return completion(r, keep) end, function(i, seen, value)
+    local id, duration, result = ids[i], tonumber(ARGV[said + 3 * i - 1]), ARGV[said + 3 * i]
+    local new = seen.new
+    if duration > 0 then new = seen.before .. struct.pack('<d', now - duration) .. seen.after end
+    local body = seen.pack and bodies_of(seen.pack)[value] or not seen.pack and sub(value, #seen.header + 1)
+    written[n + 1], written[n + 2] = id, new .. body
+    n = n + 2
+    kept[n / 2] = id
+    if result ~= '' then
+      results[#results + 1] = id
+      results[#results + 1] = result
+    end
+    if seen.r.cancelling then call('HDEL', k_cancels, id) end
+    if seen.r.fixed.key ~= '' then follow_key(id, seen.r) end
+  end)
+  for _, seen in ipairs(all) do
+    if seen.r then tally(COMPLETED, seen.r.fixed.lane, seen.jobs) end
+  end
+  in_parts(written, function(...) call('HSET', k_jobs, ...) end)
   in_parts(results, function(...) call('HSET', k_results, ...) end)
-  in_parts(expiries, function(...) call('ZADD', k_done, ...) end)
+  if keep then expire(kept, now + keep) end
 end
 
 local function settle_one()
   local id, token, state, due_at, delay = take(), take(), tonumber(take()), take(), tonumber(take())
   local keep, result, duration, counts = tonumber(take()), take(), tonumber(take()), take()
   local attempt, failure = take(), take()
-  local r, why = held_by(call('HGET', k_state, id), token)
-  if not r then
+  local r = load(id)
+  local why = guard(r, token, not r and call('HEXISTS', k_jobs, id) == 0)
+  if why then
     refuse(id, token, why)
     return
   end

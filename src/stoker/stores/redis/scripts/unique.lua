@@ -1,5 +1,5 @@
--- keys: meta calls0 calls1 calls2 args state ready due done leases held left cancels results errors counts blocks slots windows
--- uses: record moves receipts
+-- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots windows
+-- uses: record packs ready moves receipts
 -- Jobs of which some are unique: each in turn, so that a later one sees what the earlier did.
 local known = receipt(ARGV[2])
 if known then return known end
@@ -31,13 +31,20 @@ end
 
 local first = call('HINCRBY', k_meta, 'numbers', total) - total + 1
 
+local function put_args(id, r, args)
+  if r.apart then call('HDEL', k_args, id) end
+  r.apart = #args > MOST_INLINE
+  r.args = r.apart and '' or args
+  if r.apart then call('HSET', k_args, id, args) end
+end
+
 local function insert(id, group, args, key)
   local state = group.run <= now and AVAILABLE or SCHEDULED
   local r = fresh(state, group.static .. key, group.max_attempts, group.run)
-  call('HSET', k_args, id, args)
-  call('HSET', k_state, id, pack(r))
+  put_args(id, r, args)
+  save(id, r)
   if state == AVAILABLE then
-    call('ZADD', k_ready, 0, member(id, r))
+    call('ZADD', k_ready, 0, entry_of(group.lane .. group.order, tonumber(id), 1))
     rung[queue_of(group.lane)] = true
   else
     plan(id, r)
@@ -59,8 +66,8 @@ local function replace(id, r, group, args)
     f.lane, f.order, f.name, f.queue, f.route, f.priority, f.meta, f.keep, f.keep_failed, group.version, f.parent,
     f.root, f.labels, f.origin, f.crash_limit, f.mask, f.key,
   }, '\n')
-  call('HSET', k_state, id, pack(r))
-  call('HSET', k_args, id, args)
+  put_args(id, r, args)
+  save(id, r)
 end
 
 local function reschedule(id, r, group)
@@ -80,7 +87,7 @@ for place = 0, total - 1 do
   elseif group.policy == 'keep' then
     answers[place + 1] = '=' .. slot.holder
   else
-    local r = parse(call('HGET', k_state, slot.holder))
+    local r = load(slot.holder)
     if not r or not (r.state < RUNNING or r.state == RETRYABLE) then
       -- What the holder runs with cannot be changed any more; the newer wish takes the key over.
       answers[place + 1] = insert(id, group, args, key)
