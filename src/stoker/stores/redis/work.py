@@ -85,7 +85,8 @@ def settle_args(endings: Endings) -> list[Arg]:
     """Give what `settle.lua` takes."""
     args: list[Arg] = [len(endings.deleted)]
     for token, ids in endings.deleted.items():
-        args += [token, len(ids), *ids]
+        noted = stretches(ids)
+        args += [token, len(noted), *noted]
     args.append(len(endings.completed))
     for (keep, token), group in endings.completed.items():
         args += ["" if keep is None else keep, token, len(group)]
@@ -95,6 +96,21 @@ def settle_args(endings: Endings) -> list[Arg]:
     for ending in endings.others:
         args += _one(ending)
     return args
+
+
+def stretches(ids: Sequence[JobId]) -> Sequence[str]:
+    """Write ids that follow each other as FIRST-LAST; most of those that end together were enqueued together."""
+    if not all(map(str.isdecimal, ids)):
+        return ids
+    noted: list[str] = []
+    numbers = sorted(map(int, ids))
+    first = last = numbers[0]
+    for number in [*numbers[1:], -1]:
+        if number != last + 1:
+            noted.append(str(first) if first == last else f"{first}-{last}")
+            first = number
+        last = number
+    return noted
 
 
 def settled(settlements: Sequence[Settlement]) -> Callable[[Any], dict[JobId, Settled]]:

@@ -49,13 +49,13 @@ end
 
 local held = call('HGET', k_held, token)
 if held then
-  for id in string.gmatch(sub(held, (find(held, '\n', 1, true))), '%S+') do
+  each_noted(sub(held, (find(held, '\n', 1, true))), function(id)
     local r = load(id)
     if r and r.state == RUNNING and r.token == token then
       local args = args_of(id, r)
       if args then put(id, args, texts_of(r)) else put_defect(id, r, 'the arguments are missing') end
     end
-  end
+  end)
   return answer()
 end
 
@@ -111,11 +111,12 @@ local function advance(feed)
   return true
 end
 
-local ids, origin, count = {}, {}, 0
+-- What is taken, in its order: ids, and packs that are taken whole.
+local units, origin, chosen, count = {}, {}, 0, 0
 
-local function choose(feed)
-  count = count + 1
-  ids[count], origin[count] = feed.entry.id or id_of(feed.place), feed
+local function choose(unit, feed, jobs)
+  chosen, count = chosen + 1, count + jobs
+  units[chosen], origin[chosen] = unit, feed
 end
 
 local function first_of(feeds)
@@ -127,18 +128,29 @@ local function first_of(feeds)
   return best
 end
 
--- The jobs of an entry that nobody else's come between are taken in one go.
+-- Takes the jobs of an entry from a place on, as many as are wanted.
+local function choose_from(feed, place, last)
+  while place <= last do
+    local p = place % 100 == 0 and pack_of(sub(whole(place), 1, -3))
+    if p and p.left == p.count and place + p.count - 1 <= last then
+      choose(p, feed, p.count)
+      place = place + p.count
+    else
+      choose(id_of(place), feed, 1)
+      place = place + 1
+    end
+  end
+end
+
+-- Nobody else's jobs come between those of one lane.
 local function choose_all(feed, most)
   while count < most do
     local entry = feed.entry
-    local last = math.min(entry.place + entry.count - 1, feed.place + most - count - 1)
     if entry.id then
-      choose(feed)
+      choose(entry.id, feed, 1)
     else
-      for place = feed.place, last do
-        count = count + 1
-        ids[count], origin[count] = id_of(place), feed
-      end
+      local last = math.min(entry.place + entry.count - 1, feed.place + most - count - 1)
+      choose_from(feed, feed.place, last)
       feed.used = last - entry.place + 1
     end
     if not advance(feed) then return end
@@ -155,56 +167,42 @@ for _, wish in ipairs(demand) do
   end
   while count < most and #feeds > 1 do
     local best = first_of(feeds)
-    choose(feeds[best])
-    if not advance(feeds[best]) then table.remove(feeds, best) end
+    local feed = feeds[best]
+    choose(feed.entry.id or id_of(feed.place), feed, 1)
+    if not advance(feed) then table.remove(feeds, best) end
   end
   if feeds[1] and count < most then choose_all(feeds[1], most) end
 end
 if count == 0 then return answer() end
 
--- A reply is bounded by the size of its arguments too; what does not fit stays where it is.
-local values, args, size, taken, part = {}, {}, 0, 0, 64
-
-local function look_at(first, last)
-  local loose, n = {}, 0
+-- Gives the values of the jobs that are stored by themselves, and the places of those in a pack.
+local function look_at(values, first, last)
+  local fields, at = {}, {}
   for i = first, last do
-    local p, place = packed_in(ids[i])
-    if p then
-      values[i], args[i] = p, place
-    else
-      n = n + 1
-      loose[n] = i
+    local id = units[i]
+    if type(id) == 'string' then
+      local p, place = packed_in(id)
+      if p then
+        values[i] = {pack = p, place = place}
+      else
+        fields[#fields + 1], at[#at + 1] = id, i
+      end
     end
   end
-  for from = 1, n, 1000 do
-    local fields = {}
-    for j = from, math.min(from + 999, n) do fields[j - from + 1] = ids[loose[j]] end
-    for j, value in ipairs(call('HMGET', k_jobs, unpack(fields))) do values[loose[from + j - 1]] = value end
-  end
+  for j, value in ipairs(fetch(k_jobs, fields, 1, #fields)) do values[at[j]] = value end
 end
 
-local function size_of(i)
-  local value = values[i]
+local args = {}
+
+local function size_of(i, value)
+  if type(units[i]) == 'table' then return #text_of(units[i]) end
   if not value then return 0 end
-  if value.signs then
-    value.chosen = value.chosen + 1
-    return #bodies_of(value)[args[i]]
-  end
+  if type(value) == 'table' then return #bodies_of(value.pack)[value.place] end
   if #value > SHORTEST and floor(string.byte(value, 6) / 8) % 2 == 1 then
-    args[i] = call('HGET', k_args, ids[i])
+    args[i] = call('HGET', k_args, units[i])
     return args[i] and #args[i] or 0
   end
   return #value
-end
-
-while taken < count and size < MOST_BYTES do
-  local last = math.min(taken + part, count)
-  look_at(taken + 1, last)
-  while taken < last and size < MOST_BYTES do
-    taken = taken + 1
-    size = size + size_of(taken)
-  end
-  part = 1000
 end
 
 local function run(r)
@@ -245,22 +243,35 @@ local function write(id, value)
   writes = writes + 2
 end
 
--- A pack of which all are taken goes on as one.
+-- A pack that is taken whole goes on as one; its rows share all but two digits and the arguments.
+local function take_pack(p)
+  local header = p.header
+  local known = prepared[header] or prepare(header, header)
+  p.header, p.dirty = known.header, true
+  local starts = known.starts or {}
+  known.starts = starts
+  local ending, place, n = known.after .. '\n["' .. p.block, 0, #out
+  out[n + 1], n = '\n["' .. p.block, n + 1
+  for body in string.gmatch(text_of(p), '([^\n]*)\n') do
+    local start = starts[place]
+    if not start then
+      start = string.char(48 + floor(place / 10), 48 + place % 10) .. known.before
+      starts[place] = start
+    end
+    out[n + 1], out[n + 2], out[n + 3] = start, body, ending
+    n, place = n + 3, place + 1
+  end
+  out[n] = known.after
+  local first = tonumber(p.block .. '00')
+  return whole(first) .. '-' .. whole(first + p.count - 1)
+end
+
 local function take_packed(id, p, place)
-  local known = p.known
-  if not known then
-    p.was = p.header
-    known = prepared[p.was] or prepare(p.was, p.was)
-    p.known, p.entire = known, p.chosen == p.left
-    if p.entire then p.header, p.dirty = known.header, true end
-  end
-  local body = p.bodies[place]
-  if not p.entire then
-    write(id, known.header .. body)
-    drop(p, place)
-  end
-  local n = #out
-  out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = '\n["', id, known.before, body, known.after
+  local header = p.header
+  local known, body = prepared[header] or prepare(header, header), bodies_of(p)[place]
+  write(id, known.header .. body)
+  drop(p, place)
+  put(id, body, known.before, known.after)
 end
 
 local known = nil
@@ -284,40 +295,60 @@ local function take_loose(id, value, i)
   if body then put(id, body, known.before, known.after) else put_defect(id, known.r, 'the arguments are missing') end
 end
 
-for i = 1, taken do
-  local value, feed = values[i], origin[i]
-  if value and value.signs then take_packed(ids[i], value, args[i]) else take_loose(ids[i], value, i) end
+local noted = {}
+
+local function take(i, value)
+  local unit, feed, jobs = units[i], origin[i], 1
+  if type(unit) == 'table' then
+    jobs, noted[i] = unit.count, take_pack(unit)
+  else
+    noted[i] = unit
+    if type(value) == 'table' then take_packed(unit, value.pack, value.place) else take_loose(unit, value, i) end
+  end
   if not left[feed] then
     left[feed] = 0
     left[#left + 1] = feed
   end
-  left[feed] = left[feed] + 1
+  left[feed] = left[feed] + jobs
+  return jobs
+end
+
+-- A reply is bounded by the size of its arguments too; what does not fit stays where it is.
+local size, taken, jobs, part = 0, 0, 0, 64
+while taken < chosen and size < MOST_BYTES do
+  local values, last = {}, math.min(taken + part, chosen)
+  look_at(values, taken + 1, last)
+  while taken < last and size < MOST_BYTES do
+    taken = taken + 1
+    size = size + size_of(taken, values[taken])
+    jobs = jobs + take(taken, values[taken])
+  end
+  part = 1000
 end
 
 -- Takes the first jobs out of a lane: whole entries at one go, and a part of the last.
-local function consume(feed, jobs)
+local function consume(feed, amount)
   local i, last = 1, nil
-  while jobs > 0 do
+  while amount > 0 do
     local entry = feed.entries[i]
-    if entry.count > jobs then
-      split_entry(entry, 0, jobs)
-      jobs = 0
+    if entry.count > amount then
+      split_entry(entry, 0, amount)
+      amount = 0
     else
-      jobs, last, i = jobs - entry.count, entry.member, i + 1
+      amount, last, i = amount - entry.count, entry.member, i + 1
     end
   end
   if last then call('ZREMRANGEBYLEX', k_ready, '[' .. feed.entries[1].member, '[' .. last) end
 end
 
 for _, feed in ipairs(left) do
-  local jobs = left[feed]
-  consume(feed, jobs)
-  tally(AVAILABLE, feed.lane, -jobs)
-  tally(RUNNING, feed.lane, jobs)
+  consume(feed, left[feed])
+  tally(AVAILABLE, feed.lane, -left[feed])
+  tally(RUNNING, feed.lane, left[feed])
 end
 in_parts(written, function(...) call('HSET', k_jobs, ...) end)
 call('ZADD', k_leases, whole(now + lease), token)
-call('HSET', k_held, token, '0' .. worker .. '\n' .. table.concat(ids, ' ', 1, taken))
-call('HSET', k_left, token, taken)
+call('HSET', k_held, token, '0' .. worker .. '\n' .. table.concat(noted, ' '))
+call('HSET', k_left, token, jobs)
 finish()
 return answer()

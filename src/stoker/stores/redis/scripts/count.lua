@@ -40,7 +40,7 @@ for _, entry in ipairs(call('ZRANGE', k_done, 0, 20)) do
 end
 for _, token in ipairs(call('ZRANGE', k_leases, 0, 20)) do
   local ids, held = {}, call('HGET', k_held, token)
-  for id in string.gmatch(sub(held, (find(held, '\n', 1, true))), '%S+') do ids[#ids + 1] = id end
+  each_noted(sub(held, (find(held, '\n', 1, true))), function(id) ids[#ids + 1] = id end)
   look_at(ids)
 end
 

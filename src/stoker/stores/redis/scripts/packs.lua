@@ -18,7 +18,7 @@ local function pack_of(block)
       local count = tonumber(sub(head, 1, 3))
       p = {
         block = block, count = count, left = tonumber(sub(head, 4, 6)), signs = {string.byte(head, 7, 6 + count)},
-        header = sub(head, 7 + count), chosen = 0,
+        header = sub(head, 7 + count),
       }
       p.r = parse(p.header)
       if not p.r then p = false end
@@ -38,16 +38,32 @@ local function packed_in(id)
   return nil
 end
 
+local function text_of(p)
+  p.text = p.text or call('HGET', k_bodies, p.block) or ''
+  return p.text
+end
+
 local function bodies_of(p)
   if not p.bodies then
     p.bodies = {}
     local n = 0
-    for body in string.gmatch(call('HGET', k_bodies, p.block) or '', '([^\n]*)\n') do
+    for body in string.gmatch(text_of(p), '([^\n]*)\n') do
       n = n + 1
       p.bodies[n] = body
     end
   end
   return p.bodies
+end
+
+-- The jobs of a lease are noted one by one, but those of a whole pack as FIRST-LAST.
+local function each_noted(noted, visit)
+  for first, last in string.gmatch(noted, '(%d+)%-?(%d*)') do
+    if last == '' then
+      visit(first)
+    else
+      for number = tonumber(first), tonumber(last) do visit(id_of(number)) end
+    end
+  end
 end
 
 local function drop(p, place)

@@ -42,10 +42,10 @@ for _, token in ipairs(tokens) do
   if held then
     local line = find(held, '\n', 1, true)
     local stopping, worker = sub(held, 1, 1) == '1', sub(held, 2, line - 1)
-    for id in string.gmatch(sub(held, line), '%S+') do
+    each_noted(sub(held, line), function(id)
       local r = load(id)
       if r and r.state == RUNNING and r.token == token then take_back(id, r, stopping, worker) end
-    end
+    end)
   end
 end
 finish()

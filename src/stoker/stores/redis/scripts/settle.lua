@@ -92,7 +92,37 @@ local function each_held(ids, token, prepare, visit)
   return all
 end
 
-local function delete(token, ids)
+-- Deletes a whole pack whose jobs all ended, if the token holds it.
+local function delete_pack(p, token)
+  if guard(p.r, token, false) then return false end
+  p.left, p.dirty = 0, true
+  p.signs = {string.byte(string.rep('1', p.count), 1, p.count)}
+  local lane, thousand = p.r.fixed.lane, sub(p.block, 1, -2)
+  tally(RUNNING, lane, -p.count)
+  alive[thousand] = (alive[thousand] or 0) - p.count
+  release_lease(token, p.count)
+  return true
+end
+
+local function delete(token, noted)
+  local ids = {}
+  for _, note in ipairs(noted) do
+    local dash = find(note, '-', 1, true)
+    if not dash then
+      ids[#ids + 1] = note
+    else
+      local number, last = tonumber(sub(note, 1, dash - 1)), tonumber(sub(note, dash + 1))
+      while number <= last do
+        local p = number % 100 == 0 and pack_of(sub(whole(number), 1, -3))
+        if p and p.left == p.count and number + p.count - 1 <= last and delete_pack(p, token) then
+          number = number + p.count
+        else
+          ids[#ids + 1] = id_of(number)
+          number = number + 1
+        end
+      end
+    end
+  end
   local deleted, erred, apart, n = {}, {}, {}, 0
   each_held(ids, token, function() return {} end, function(i, seen)
     local id, r = ids[i], seen.r
