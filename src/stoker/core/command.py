@@ -37,6 +37,8 @@ class Sql:
     text: str
     params: Mapping[str, Value] | Sequence[Mapping[str, Value]]
     many: bool = False
+    replan: bool = False
+    """It joins what it is given with a large table: to be planned for the sizes of the moment, each time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,10 @@ FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
 
 
 class Listener:
-    """Listens on a channel. ``heard`` is given the payload of each notification, or None after each connect: then
-    anything may have been missed. Started by the first `start`; begun anew after a fork.
+    """Listens on a channel.
+
+    ``heard`` is given the payload of each notification, or None after each connect: then anything may have been missed.
+    Started by the first `start`; begun anew after a fork.
     """
 
     def __init__(self, params: Mapping[str, Any], channel: str, heard: Callable[[str | None], None]) -> None:

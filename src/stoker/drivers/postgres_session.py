@@ -103,13 +103,13 @@ def exchange(link: Link, command: Command[Any], after: Sql | None, texts: Texts,
         link.durable = command.durable
     statements = [statement(command, step, texts, now) for step in command.steps]
     if len(statements) == 1 and after is None:
-        cursor = connection.execute(*statements[0], binary=True)
+        cursor = connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])
         return [rows(cursor)]
     with connection.pipeline() as pipeline:
-        cursors = [connection.execute(*one, binary=True) for one in statements]
+        cursors = [connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements]
         if after is not None:
             pipeline.sync()
-            connection.execute(*statement(command, after, texts, now))
+            connection.execute(*statement(command, after, texts, now)[:2])
     return [rows(cursor) for cursor in cursors]
 
 
@@ -122,21 +122,25 @@ async def aexchange(link: Link, command: Command[Any], after: Sql | None, texts:
         link.durable = command.durable
     statements = [statement(command, step, texts, now) for step in command.steps]
     if len(statements) == 1 and after is None:
-        cursor = await connection.execute(*statements[0], binary=True)
+        cursor = await connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])
         return [await arows(cursor)]
     async with connection.pipeline() as pipeline:
-        cursors = [await connection.execute(*one, binary=True) for one in statements]
+        cursors = [
+            await connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements
+        ]
         if after is not None:
             await pipeline.sync()
-            await connection.execute(*statement(command, after, texts, now))
+            await connection.execute(*statement(command, after, texts, now)[:2])
     return [await arows(cursor) for cursor in cursors]
 
 
-def statement(command: Command[Any], step: object, texts: Texts, now: int | None) -> tuple[str, dict[str, Value]]:
-    """Give a step as psycopg takes it."""
+def statement(
+    command: Command[Any], step: object, texts: Texts, now: int | None
+) -> tuple[bytes, dict[str, Value], bool | None]:
+    """Give a step as psycopg takes it: text, values, and False where it is not to be prepared."""
     if not isinstance(step, Sql) or not isinstance(step.params, Mapping):
         raise NotSupported(f"{command.name} was made by another store than this one", verb=command.name)
-    return texts.named(step.text), {**step.params, "now": now}
+    return texts.named(step.text), {**step.params, "now": now}, False if step.replan else None
 
 
 def rows(cursor: psycopg.Cursor[Any]) -> list[Row]:

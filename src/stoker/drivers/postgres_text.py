@@ -19,23 +19,26 @@ class Texts:
 
     def __init__(self, schema: str) -> None:
         self.schema = schema
-        self._named: dict[str, str] = {}
+        self._named: dict[str, bytes] = {}
         self._numbered: dict[str, tuple[str, tuple[str, ...]]] = {}
 
-    def named(self, text: str) -> str:
+    def named(self, text: str) -> bytes:
         """Give a text with ``%(name)s`` placeholders; ``%(now)s`` is null where the server's clock counts."""
         found = self._named.get(text)
         if found is None:
-            found = self._named[text] = self._render(text.replace("%", "%%"), "%({})s")
+            found = self._named[text] = self._render(text.replace("%", "%%"), "%({})s").encode()
         return found
 
     def numbered(self, text: str, params: Mapping[str, Value]) -> tuple[str, list[Value]]:
-        """Give a text with ``$1`` placeholders, and the values in their order."""
+        """Give a text with ``$1`` placeholders, and the values in their order.
+
+        Each is cast from text first, so that nothing depends on how a connection encodes a number or JSON.
+        """
         if text not in self._numbered:
             names: dict[str, int] = {}
 
             def number(match: re.Match[str]) -> str:
-                return f"${names.setdefault(match[1], len(names) + 1)}"
+                return f"${names.setdefault(match[1], len(names) + 1)}::text"
 
             self._numbered[text] = (_PLACEHOLDER.sub(number, self._render(text, ":{}")), tuple(names))
         rendered, order = self._numbered[text]

@@ -63,7 +63,7 @@ WITH matching AS MATERIALIZED (
 ), moved AS (
     UPDATE stoker.job SET state = 2, max_attempts = greatest(max_attempts, failures + 1), crashes = 0, result = NULL,
         finished_at = NULL, expires_at = NULL, pos = chosen.pos, run_at = :now
-    FROM chosen WHERE job.id = chosen.id AND job.id = ANY (ARRAY(SELECT id FROM chosen)) RETURNING job.*
+    FROM chosen WHERE job.id = chosen.id RETURNING job.*
 ), {LINED.format(moved="moved")}
 {_TOLD.format(changed="moved")}"""
 MAY_RETRY: Final = "job.state IN (1, 4, 6, 7)"
@@ -71,7 +71,7 @@ MAY_RETRY: Final = "job.state IN (1, 4, 6, 7)"
 PROMOTE: Final = f"""
 WITH {_MATCHING}, placed AS MATERIALIZED (SELECT id, nextval('stoker.line') AS pos FROM chosen), moved AS (
     UPDATE stoker.job SET state = 2, pos = placed.pos, run_at = :now
-    FROM placed WHERE job.id = placed.id AND job.id = ANY (ARRAY(SELECT id FROM placed)) RETURNING job.*
+    FROM placed WHERE job.id = placed.id RETURNING job.*
 ), {LINED.format(moved="moved")}
 {_TOLD.format(changed="moved")}"""
 MAY_PROMOTE: Final = "job.state IN (1, 4)"
@@ -79,7 +79,8 @@ MAY_PROMOTE: Final = "job.state IN (1, 4)"
 # The lease first, as everybody does who takes a job out of `running`.
 REQUEUE: Final = f"""
 WITH matching AS MATERIALIZED (
-    SELECT job.id FROM stoker.job AS job WHERE {{may}} AND job.state = 2 AND {STATE} = 3 AND (:force::boolean OR EXISTS (
+    SELECT job.id FROM stoker.job AS job
+    WHERE {{may}} AND job.state = 2 AND {STATE} = 3 AND (:force::boolean OR EXISTS (
         SELECT FROM stoker.lease WHERE job.id = ANY (lease.ids) AND lease.until < :now))
     ORDER BY job.id LIMIT :limit + 1
 ), leases AS MATERIALIZED (
@@ -102,7 +103,7 @@ WITH matching AS MATERIALIZED (
         pos = coalesce(placed.pos, job.pos), run_at = CASE WHEN placed.cancelling THEN run_at ELSE :now END,
         finished_at = CASE WHEN placed.cancelling THEN :now END,
         expires_at = CASE WHEN placed.cancelling THEN :now + job.keep_failed END
-    FROM placed WHERE job.id = placed.id AND job.id = ANY (ARRAY(SELECT id FROM placed)) RETURNING job.*
+    FROM placed WHERE job.id = placed.id RETURNING job.*
 ), {LINED.format(moved="moved")}, left_over AS MATERIALIZED (
     SELECT leases.token, (
         SELECT array_agg(one.id ORDER BY one.place) FROM unnest(leases.ids) WITH ORDINALITY AS one (id, place)
@@ -156,7 +157,10 @@ def promote_now_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
 def requeue_steps(only: Filter, limit: int, *, force: bool) -> tuple[Sql, ...]:
     """Take running jobs from their workers, uncounted; jobs that were asked to stop end cancelled."""
     condition, params = where(only)
-    return (Sql(CLOSE_WINDOWS, {}), Sql(REQUEUE.format(may=condition), {**params, "limit": limit, "force": force}))
+    return (
+        Sql(CLOSE_WINDOWS, {}),
+        Sql(REQUEUE.format(may=condition), {**params, "limit": limit, "force": force}, replan=True),
+    )
 
 
 def delete_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
@@ -188,4 +192,4 @@ def pauses(replies: Replies) -> list[Pause]:
 
 def _change(text: str, only: Filter, limit: int, may: str) -> Sql:
     condition, params = where(only)
-    return Sql(text.format(may=f"{condition} AND {may}"), {**params, "limit": limit})
+    return Sql(text.format(may=f"{condition} AND {may}"), {**params, "limit": limit}, replan=True)

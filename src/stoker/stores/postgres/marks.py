@@ -8,7 +8,7 @@ one reached, and from time to time (a sweep) at the very beginning, where late c
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from threading import Lock
 from typing import Final, NamedTuple, TypeAlias
 
@@ -43,14 +43,8 @@ class Range(msgspec.Struct, array_like=True, frozen=True):
     wanted: int
 
 
-class Taken(NamedTuple):
-    """Where a claimed job stood."""
-
-    lane: Lane
-    priority: int
-    pos: int
-
-
+Stand: TypeAlias = tuple[str, str, str, int]
+"""Queue, route, name and priority: where a job stood in line."""
 Reached: TypeAlias = dict[int, int]
 """The place in line reached, by priority."""
 
@@ -76,8 +70,9 @@ class Marks:
         self._sweep_at = 0.0
 
     def ranges(self, lanes: Sequence[Lane], demand: Mapping[str, int], *, sweep: bool) -> list[Range]:
-        """Give what a claim is to look into, the highest priorities first. A new priority is found at once, because
-        what lies between the known ones is looked into from the beginning.
+        """Give what a claim is to look into, the highest priorities first.
+
+        A new priority is found at once: what lies between the known ones is looked into from the beginning.
         """
         found: list[Range] = []
         with self._lock:
@@ -93,23 +88,17 @@ class Marks:
                 found.append(Range(*lane, high, LOWEST, START, wanted))
         return found
 
-    def reached(self, taken: Sequence[Taken], demand: Mapping[str, int], *, sweep: bool) -> None:
-        """Take note of where a claim's jobs stood, which come in the order of their line.
+    def reached(self, last: Mapping[Stand, int], full: Collection[str], *, sweep: bool) -> None:
+        """Take note of the last place that a claim took in each line; ``full`` are the queues that gave all it wanted.
 
         The mark goes back where a sweep filled up before it: there is more between. Where a sweep went all the way, or
         a claim was bounded, it only goes forward.
         """
-        counts: dict[str, int] = {}
-        last: dict[Lane, Reached] = {}
-        for lane, priority, pos in taken:
-            counts[lane.queue] = counts.get(lane.queue, 0) + 1
-            last.setdefault(lane, {})[priority] = pos
         with self._lock:
-            for lane, places in last.items():
-                marks = self._reached.setdefault(lane, {})
-                ended_in = min(places)
-                for priority, pos in places.items():
-                    full = sweep and priority == ended_in and counts[lane.queue] >= demand.get(lane.queue, 0)
-                    marks[priority] = pos if full else max(pos, marks.get(priority, pos))
+            for (queue, route, name, priority), pos in last.items():
+                marks = self._reached.setdefault(Lane(queue, route, name), {})
+                lowest = min(stand[3] for stand in last if stand[:3] == (queue, route, name))
+                back = sweep and queue in full and priority == lowest
+                marks[priority] = pos if back else max(pos, marks.get(priority, pos))
                 while len(marks) > MOST_PRIORITIES:
                     del marks[next(iter(marks))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 
@@ -72,6 +72,6 @@ def _value(connection: Connection[Any], text: LiteralString, *params: object) ->
     return None if row is None else row[0]
 
 
-def _literal(text: str) -> LiteralString:
+def _literal(text: str) -> bytes:
     # Put together from files of this package and a name that `urls` has checked.
-    return cast("LiteralString", text)
+    return text.encode()

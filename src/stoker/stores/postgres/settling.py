@@ -24,11 +24,27 @@ LOCK: Final = """
 SELECT FROM stoker.lease WHERE token = ANY (ARRAY(SELECT json_array_elements_text(:tokens::json)))
 ORDER BY token FOR UPDATE"""
 
-_HELD: Final = """held AS MATERIALIZED (
-    SELECT token, worker, at, unnest(ids) AS id FROM stoker.lease WHERE token = ANY (ARRAY(SELECT token FROM said))
-)"""
+_TOKENS: Final = "ARRAY(SELECT json_array_elements_text(:tokens::json))"
 
-_REFUSED: Final = f"""
+# Row by row what the leases hold, and what of it `said` speaks of.
+_HELD: Final = f"""held AS MATERIALIZED (
+    SELECT lease.token, lease.worker, lease.at, one.id, one.place
+    FROM stoker.lease CROSS JOIN LATERAL unnest(lease.ids) WITH ORDINALITY AS one (id, place)
+    WHERE lease.token = ANY ({_TOKENS})
+), pairs AS MATERIALIZED (SELECT said.*, held.worker, held.at FROM said JOIN held USING (token, id))"""
+
+# What was said leaves the lease, and a lease with nothing left goes.
+_REST: Final = f"""left_over AS MATERIALIZED (
+    SELECT token, array_agg(id ORDER BY place) AS ids FROM held
+    WHERE NOT EXISTS (SELECT FROM pairs WHERE pairs.token = held.token AND pairs.id = held.id) GROUP BY token
+), emptied AS (
+    DELETE FROM stoker.lease
+    WHERE token = ANY ({_TOKENS}) AND NOT EXISTS (SELECT FROM left_over WHERE left_over.token = lease.token)
+), shortened AS (
+    UPDATE stoker.lease SET ids = left_over.ids FROM left_over WHERE lease.token = left_over.token
+), refused AS MATERIALIZED (
+    SELECT id, token FROM said WHERE NOT EXISTS (SELECT FROM {{ended}} AS one WHERE one.id = said.id)
+)
 SELECT refused.id::text, refused.token,
     CASE WHEN job.id IS NULL THEN 'gone' WHEN job.token = refused.token AND job.state <> 3 THEN 'repeated'
         ELSE 'lost' END
@@ -36,17 +52,13 @@ FROM refused LEFT JOIN (
     SELECT id, token, {STATE} AS state FROM stoker.job AS job WHERE id = ANY (ARRAY(SELECT id FROM refused))
 ) AS job ON job.id = refused.id"""
 
-_PAIRS: Final = """said AS MATERIALIZED (
+DELETE: Final = f"""
+WITH said AS MATERIALIZED (
     SELECT claim.key AS token, unnest(string_to_array(claim.value, ','))::bigint AS id
     FROM json_each_text(:claims::json) AS claim
-)"""
-
-DELETE: Final = f"""
-WITH {_PAIRS}, {_HELD}, ended AS (
-    DELETE FROM stoker.job WHERE state = 2 AND id = ANY (ARRAY(SELECT id FROM said JOIN held USING (token, id)))
-    RETURNING id
-), refused AS MATERIALIZED (SELECT * FROM said WHERE NOT EXISTS (SELECT FROM ended WHERE ended.id = said.id))
-{_REFUSED}"""
+), {_HELD}, ended AS (
+    DELETE FROM stoker.job WHERE state = 2 AND id = ANY (ARRAY(SELECT id FROM pairs)) RETURNING id
+), {_REST.format(ended="ended")}"""
 
 # `endings` is {token: {id: "duration result"}}.
 COMPLETE: Final = f"""
@@ -55,15 +67,11 @@ WITH said AS MATERIALIZED (
         nullif(substr(one.value, strpos(one.value || ' ', ' ') + 1), '') AS result
     FROM json_each(:endings::json) AS claim CROSS JOIN LATERAL json_each_text(claim.value) AS one
 ), {_HELD}, ended AS (
-    UPDATE stoker.job SET state = 5, token = said.token, worker = held.worker, starts = starts + 1, cancelling = false,
-        finished_at = :now, expires_at = :now + :keep::bigint, keep = :keep::bigint, result = said.result,
-        started_at = CASE said.duration WHEN 0 THEN held.at ELSE :now - said.duration END
-    FROM said JOIN held USING (token, id)
-    WHERE job.id = said.id AND job.state = 2
-        AND job.id = ANY (ARRAY(SELECT id FROM said JOIN held USING (token, id)))
-    RETURNING job.id
-), refused AS MATERIALIZED (SELECT id, token FROM said WHERE NOT EXISTS (SELECT FROM ended WHERE ended.id = said.id))
-{_REFUSED}"""
+    UPDATE stoker.job SET state = 5, token = pairs.token, worker = pairs.worker, starts = starts + 1,
+        cancelling = false, finished_at = :now, expires_at = :now + :keep::bigint, keep = :keep::bigint,
+        result = pairs.result, started_at = CASE pairs.duration WHEN 0 THEN pairs.at ELSE :now - pairs.duration END
+    FROM pairs WHERE job.id = pairs.id AND job.state = 2 RETURNING job.id
+), {_REST.format(ended="ended")}"""
 
 # A job that somebody asked to stop gets no other ending than a final one. One that is kept for no time goes at once.
 END: Final = f"""
@@ -75,12 +83,12 @@ WITH said AS MATERIALIZED (
     FROM json_array_elements(:endings::json) WITH ORDINALITY AS ending (value, place)
 ), {_HELD}, locked AS MATERIALIZED (
     SELECT id, cancelling, keep_failed FROM stoker.job
-    WHERE state = 2 AND id = ANY (ARRAY(SELECT id FROM said JOIN held USING (token, id))) ORDER BY id FOR UPDATE
+    WHERE state = 2 AND id = ANY (ARRAY(SELECT id FROM pairs)) ORDER BY id FOR UPDATE
 ), judged AS MATERIALIZED (
-    SELECT said.*, held.worker, held.at, CASE WHEN wanted >= 5 THEN keep ELSE keep_failed END AS kept,
+    SELECT pairs.*, CASE WHEN wanted >= 5 THEN keep ELSE keep_failed END AS kept,
         CASE WHEN wanted >= 5 THEN wanted WHEN cancelling THEN 6 WHEN wanted = 2 AND due > :now THEN 1
             ELSE wanted END AS next
-    FROM said JOIN held USING (token, id) JOIN locked USING (id) ORDER BY place
+    FROM pairs JOIN locked USING (id) ORDER BY place
 ), gone AS (
     DELETE FROM stoker.job WHERE id = ANY (ARRAY(SELECT id FROM judged WHERE next >= 5 AND kept = 0)) RETURNING id
 ), ending AS MATERIALIZED (
@@ -102,31 +110,15 @@ WITH said AS MATERIALIZED (
         expires_at = CASE WHEN ending.next >= 5 THEN :now + ending.kept END,
         keep = CASE ending.next WHEN 5 THEN ending.kept ELSE job.keep END,
         keep_failed = CASE WHEN ending.next > 5 THEN ending.kept ELSE job.keep_failed END
-    FROM ending WHERE job.id = ending.id AND job.id = ANY (ARRAY(SELECT id FROM ending))
+    FROM ending WHERE job.id = ending.id
     RETURNING job.*
-), {LINED.format(moved="ended")}, refused AS MATERIALIZED (
-    SELECT id, token FROM said WHERE NOT EXISTS (SELECT FROM judged WHERE judged.id = said.id)
-)
-{_REFUSED}"""
-
-RELEASE: Final = f"""
-WITH {_PAIRS}, left_over AS MATERIALIZED (
-    SELECT lease.token, (
-        SELECT array_agg(one.id ORDER BY one.place) FROM unnest(lease.ids) WITH ORDINALITY AS one (id, place)
-        WHERE NOT EXISTS (SELECT FROM said WHERE said.token = lease.token AND said.id = one.id)
-    ) AS ids FROM stoker.lease WHERE lease.token = ANY (ARRAY(SELECT token FROM said))
-), emptied AS (
-    DELETE FROM stoker.lease WHERE token = ANY (ARRAY(SELECT token FROM left_over WHERE ids IS NULL))
-)
-UPDATE stoker.lease SET ids = left_over.ids FROM left_over
-WHERE lease.token = left_over.token AND left_over.ids IS NOT NULL"""
+), {LINED.format(moved="ended")}, {_REST.format(ended="judged")}"""
 
 
 class Endings(msgspec.Struct):
     """The settlements of one call, sorted by the statement that carries them out."""
 
-    claims: dict[Token, list[JobId]]
-    """All of them."""
+    tokens: set[Token]
     deleted: dict[Token, list[JobId]]
     completed: dict[int | None, dict[Token, dict[JobId, str]]]
     """By how long they are kept."""
@@ -135,7 +127,7 @@ class Endings(msgspec.Struct):
 
 def sort_out(settlements: Sequence[Settlement]) -> Endings:
     """Sort settlements; of two for the same attempt the first counts, and `running` is no ending and left out."""
-    claims: defaultdict[Token, list[JobId]] = defaultdict(list)
+    tokens: set[Token] = set()
     deleted: defaultdict[Token, list[JobId]] = defaultdict(list)
     completed: defaultdict[int | None, defaultdict[Token, dict[JobId, str]]] = defaultdict(lambda: defaultdict(dict))
     others: list[Settlement] = []
@@ -143,7 +135,7 @@ def sort_out(settlements: Sequence[Settlement]) -> Endings:
     done, none = State.COMPLETED, "none"
     for ending in _valid(settlements):
         token = ending.token
-        claims[token].append(ending.id)
+        tokens.add(token)
         if ending.state is not done or ending.error is not None or ending.counts != none:
             others.append(ending)
         elif ending.keep == 0:
@@ -151,7 +143,7 @@ def sort_out(settlements: Sequence[Settlement]) -> Endings:
         else:
             result = "" if ending.result is None else f" {json_text(ending.result)}"
             completed[ending.keep][token][ending.id] = f"{ending.duration}{result}"
-    return Endings(claims, deleted, dict(completed), others)
+    return Endings(tokens, deleted, dict(completed), others)
 
 
 def _valid(settlements: Sequence[Settlement]) -> Sequence[Settlement]:
@@ -165,16 +157,18 @@ def _valid(settlements: Sequence[Settlement]) -> Sequence[Settlement]:
 
 def settle_steps(endings: Endings) -> tuple[Sql, ...]:
     """Give the steps that carry out what the endings need, and no others."""
-    if not endings.claims:
+    if not endings.tokens:
         return ()
-    steps = [Sql(LOCK, {"tokens": encode(list(endings.claims))})]
+    steps = [Sql(LOCK, {"tokens": encode(list(endings.tokens))})]
     if endings.deleted:
-        steps.append(Sql(DELETE, {"claims": _claims(endings.deleted)}))
+        claims = {token: ",".join(ids) for token, ids in endings.deleted.items()}
+        steps.append(Sql(DELETE, {"claims": encode(claims), "tokens": encode(list(claims))}))
     for keep, by_token in endings.completed.items():
-        steps.append(Sql(COMPLETE, {"endings": encode(by_token), "keep": keep}))
+        params = {"endings": encode(by_token), "keep": keep, "tokens": encode(list(by_token))}
+        steps.append(Sql(COMPLETE, params, replan=True))
     if endings.others:
         steps += _other_steps(endings.others)
-    return (*steps, Sql(RELEASE, {"claims": _claims(endings.claims)}))
+    return tuple(steps)
 
 
 def settled(settlements: Sequence[Settlement]) -> Callable[[Replies], dict[JobId, Settled]]:
@@ -207,10 +201,6 @@ def _answers(settlements: Sequence[Settlement], refused: dict[tuple[JobId, Token
     return answers
 
 
-def _claims(by_token: dict[Token, list[JobId]]) -> str:
-    return encode({token: ",".join(ids) for token, ids in by_token.items()})
-
-
 def _other_steps(others: list[Settlement]) -> list[Sql]:
     rows = [
         (
@@ -228,7 +218,8 @@ def _other_steps(others: list[Settlement]) -> list[Sql]:
         )
         for ending in others
     ]
-    return [Sql(CLOSE_WINDOWS, {}), Sql(END, {"endings": encode(rows)})]
+    tokens = encode(list({ending.token for ending in others}))
+    return [Sql(CLOSE_WINDOWS, {}), Sql(END, {"endings": encode(rows), "tokens": tokens}, replan=True)]
 
 
 def _error(error: AttemptFailure | None) -> tuple[int | str, ...] | None:

@@ -1,4 +1,6 @@
-"""Unique keys. A key is taken while its holder is in one of the holder's own states, or until an instant: so no verb
+"""Unique keys.
+
+A key is taken while its holder is in one of the holder's own states, or until an instant: so no verb
 has to give one back, and a key whose holder waits again is simply taken again, unless another job took it meanwhile.
 """
 

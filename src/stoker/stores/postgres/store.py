@@ -46,8 +46,8 @@ class PostgresStore(Store):
     """Jobs in the database that ``url`` names (see `urls.parse`).
 
     With ``auto_migrate`` the schema is made and brought up to date at first use, else SchemaOutdated tells to run
-    ``stoker migrate``. ``clock`` replaces the server's time, for tests. Any number of threads, event loops and processes
-    may share it. ``shown`` is the URL as messages may show it.
+    ``stoker migrate``. ``clock`` replaces the server's time, for tests. Any number of threads, event loops and
+    processes may share it. ``shown`` is the URL as messages may show it.
     """
 
     capabilities: ClassVar[Capability] = (
@@ -93,20 +93,16 @@ class PostgresStore(Store):
         """Run a command in this thread; ``on`` is a caller's connection whose transaction it joins."""
         if on is not None:
             raise NotImplementedError
-        if not isinstance(command, Rings):
-            return self._driver.run(command)
-        answer = self._driver.run(command, self._waiting.announcement(command.queues))
-        self._waiting.ring(command.queues)
+        answer = self._driver.run(command, self._announcement(command))
+        self._ring(command)
         return answer
 
     async def arun(self, command: Command[T], on: object | None = None) -> T:
         """Run a command without blocking the event loop."""
         if on is not None:
             raise NotImplementedError
-        if not isinstance(command, Rings):
-            return await self._driver.arun(command)
-        answer = await self._driver.arun(command, self._waiting.announcement(command.queues))
-        self._waiting.ring(command.queues)
+        answer = await self._driver.arun(command, self._announcement(command))
+        self._ring(command)
         return answer
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
@@ -131,6 +127,13 @@ class PostgresStore(Store):
             self.migrate()
         elif missing := self.pending_migrations():
             raise schema.outdated(list(missing), self.url)
+
+    def _announcement(self, command: Command[Any]) -> Sql | None:
+        return self._waiting.announcement(command.queues) if isinstance(command, Rings) else None
+
+    def _ring(self, command: Command[Any]) -> None:
+        if isinstance(command, Rings):
+            self._waiting.ring(command.queues)
 
     # -- verbs; what each does is said in `Store` --------------------------------------------------------------------
 

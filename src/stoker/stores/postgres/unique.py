@@ -22,7 +22,8 @@ from stoker.stores.postgres.slots import LOCK_NUMBER, TAKEN
 
 LOCK_KEYS: Final = f"""
 SELECT pg_advisory_xact_lock(number) FROM (
-    SELECT DISTINCT {LOCK_NUMBER.format(key="key")} AS number FROM json_array_elements_text(:keys::json) AS key ORDER BY 1
+    SELECT DISTINCT {LOCK_NUMBER.format(key="key")} AS number
+    FROM json_array_elements_text(:keys::json) AS key ORDER BY 1
 ) AS numbers"""
 
 # Jobs that insist on a free key are looked at before anything is written; a conflict makes the call never fresh.
@@ -84,7 +85,7 @@ _WISHES: Final = f"""{_ASKED}, wish AS MATERIALIZED (
 REPLACE: Final = f"""
 WITH {_WISHES}
 UPDATE stoker.job SET args = wish.args, version = :version::integer
-FROM wish WHERE job.id = wish.id AND job.id = ANY (ARRAY(SELECT id FROM wish))"""
+FROM wish WHERE job.id = wish.id"""
 
 RESCHEDULE: Final = f"""
 WITH {_WISHES}, moving AS MATERIALIZED (
@@ -98,7 +99,7 @@ WITH {_WISHES}, moving AS MATERIALIZED (
 ), moved AS (
     UPDATE stoker.job SET run_at = greatest(moving.run_at, moving.now), pos = moving.place,
         state = CASE WHEN moving.run_at <= moving.now THEN 2 WHEN job.state = 4 THEN 4 ELSE 1 END
-    FROM moving WHERE job.id = moving.id AND job.id = ANY (ARRAY(SELECT id FROM moving)) RETURNING job.*
+    FROM moving WHERE job.id = moving.id RETURNING job.*
 )
 INSERT INTO stoker.ready (queue, route, name, priority, pos, id, run_at, size)
 SELECT queue, route, name, priority, pos, id, run_at, length(args) FROM moved WHERE state = 2"""

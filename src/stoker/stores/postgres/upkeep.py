@@ -23,7 +23,7 @@ WITH due AS MATERIALIZED (
     ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
 ), placed AS MATERIALIZED (SELECT id, nextval('stoker.line') AS pos FROM due), moved AS (
     UPDATE stoker.job SET state = 2, pos = placed.pos FROM placed
-    WHERE job.id = placed.id AND job.id = ANY (ARRAY(SELECT id FROM due)) RETURNING job.*
+    WHERE job.id = placed.id RETURNING job.*
 ), {LINED.format(moved="moved")}
 SELECT count(*) FROM moved"""
 
@@ -32,7 +32,7 @@ NEXT_DUE: Final = "SELECT (SELECT run_at FROM stoker.job WHERE state IN (1, 4) O
 
 def promote_steps(limit: int) -> tuple[Sql, ...]:
     """Give the steps that make due jobs available, those that were due first in front."""
-    return (Sql(CLOSE_WINDOWS, {}), Sql(PROMOTE, {"limit": limit}), Sql(NEXT_DUE, {}))
+    return (Sql(CLOSE_WINDOWS, {}), Sql(PROMOTE, {"limit": limit}, replan=True), Sql(NEXT_DUE, {}))
 
 
 def promoted(replies: Replies) -> Moved:
@@ -82,7 +82,7 @@ WITH silent AS MATERIALIZED (
         failed_at = CASE WHEN placed.crashed THEN :now ELSE failed_at END,
         finished_at = CASE WHEN placed.next > 5 THEN :now END,
         expires_at = CASE WHEN placed.next > 5 THEN :now + job.keep_failed END
-    FROM placed WHERE job.id = placed.id AND job.id = ANY (ARRAY(SELECT id FROM placed)) RETURNING job.*
+    FROM placed WHERE job.id = placed.id RETURNING job.*
 ), {LINED.format(moved="moved")}, busy AS MATERIALIZED (
     SELECT held.token, array_agg(held.id ORDER BY held.place) AS ids FROM held
     WHERE NOT EXISTS (SELECT FROM locked WHERE locked.id = held.id)
@@ -98,7 +98,7 @@ SELECT next, string_agg(id::text, ',' ORDER BY token, place) FROM judged GROUP B
 def reclaim_steps(limit: int, tokens: Sequence[Token]) -> tuple[Sql, ...]:
     """Give the steps that take back the jobs of lapsed leases, the longest lapsed first, or of the given ones."""
     params: dict[str, Value] = {"tokens": encode(list(tokens))} if tokens else {"limit": limit}
-    return (Sql(CLOSE_WINDOWS, {}), Sql(RECLAIM.format(leases=_GIVEN if tokens else _LAPSED), params))
+    return (Sql(CLOSE_WINDOWS, {}), Sql(RECLAIM.format(leases=_GIVEN if tokens else _LAPSED), params, replan=True))
 
 
 def reclaimed(replies: Replies) -> Reclaimed:
@@ -126,8 +126,8 @@ WITH old AS MATERIALIZED (
 SELECT count(*) > :limit FROM old"""
 
 FORGET_WORKERS: Final = """
-DELETE FROM stoker.worker WHERE id = ANY (ARRAY(SELECT id FROM stoker.worker WHERE until <= :now FOR UPDATE SKIP LOCKED))
-"""
+DELETE FROM stoker.worker
+WHERE id = ANY (ARRAY(SELECT id FROM stoker.worker WHERE until <= :now FOR UPDATE SKIP LOCKED))"""
 
 
 def prune_steps(limit: int) -> tuple[Sql, ...]:

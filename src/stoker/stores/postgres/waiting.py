@@ -1,8 +1,8 @@
 """How workers learn that something may have become available: a bell in this process, notifications between them.
 
-What we commit ourselves is announced after the commit, in a transaction of its own: one that notifies holds a lock of the
-whole server until it is on disk. The first announcement goes at once, and after it at most one every few milliseconds
-for all that came since. Inside a caller's transaction the notification is part of it (see `intake.NOTIFY`).
+What we commit ourselves is announced after the commit, in a transaction of its own: one that notifies holds a lock of
+the whole server until it is on disk. The first announcement goes at once, and after it at most one every few
+milliseconds for all that came since. Inside a caller's transaction the notification is part of it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,14 @@ class Waiting:
         self._channel = channel
         self._clock = clock
         self._missed = missed
-        self.start_over_in_child()
+        self._bell = Bell()
+        self._queues: frozenset[str] = frozenset()
+        """Every queue that somebody in this process has waited for."""
+        self._listener = Listener(listen, channel, self._hear)
+        self._lock = threading.Lock()
+        self._pending: frozenset[str] = frozenset()
+        self._timer: threading.Timer | None = None
+        self._quiet_until = 0.0
         follow_forks(self)
 
     def ring(self, queues: Collection[str] | None) -> None:
@@ -107,13 +114,11 @@ class Waiting:
     def start_over_in_child(self) -> None:
         """Begin anew."""
         self._bell = Bell()
-        self._queues: frozenset[str] = frozenset()
-        """Every queue that somebody in this process has waited for."""
+        self._queues = frozenset()
         self._listener = Listener(self._listen, self._channel, self._hear)
         self._lock = threading.Lock()
-        self._pending: frozenset[str] = frozenset()
-        self._timer: threading.Timer | None = None
-        self._quiet_until = 0.0
+        self._pending = frozenset()
+        self._timer = None
 
     def _hear(self, payload: str | None) -> None:
         if payload is None:

@@ -50,7 +50,8 @@ JOB_COLUMNS: Final = (
     "origin",
 )
 
-ERRORS: Final = """(SELECT json_agg(json_build_array(attempt, at, type, message, trace, worker) ORDER BY failure.id)::text
+ERRORS: Final = """(
+    SELECT json_agg(json_build_array(attempt, at, type, message, trace, worker) ORDER BY failure.id)::text
     FROM stoker.failure WHERE failure.job = job.id)"""
 
 _errors = msgspec.json.Decoder(tuple[tuple[int, int, str, str, str, str], ...])

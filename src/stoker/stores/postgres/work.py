@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from stoker.core.command import Replies, Sql
+from stoker.core.command import Replies, Sql, Value
 from stoker.core.job import Claim, Claimed, Extended, JobId, Token
 from stoker.stores.codes import encode
-from stoker.stores.postgres.marks import Lane, Marks, Taken
+from stoker.stores.postgres.marks import Lane, Marks
 from stoker.stores.postgres.wire import CLAIM, numbers
 
 MOST_ARGS: Final = 32 * 1024 * 1024
@@ -30,12 +31,20 @@ _HEAD: Final = """FROM stoker.ready
         AND ready.priority <= wanted.high AND ready.priority >= wanted.low AND ready.pos >= wanted.start
     ORDER BY ready.priority DESC, ready.pos"""
 
-# A queue with one line: whoever claims beside us has the first jobs locked, and we take those behind.
-_OF_ONE_LINE: Final = "SELECT wanted.*, wanted.wanted AS share FROM wanted"
+# A queue with one line: its ranges follow one another. Rows are locked as they are fetched, so no more than wanted;
+# those that another claim has locked are passed over.
+_OF_ONE_LINE: Final = f"""picked AS MATERIALIZED (
+    SELECT found.* FROM (SELECT DISTINCT queue, wanted FROM wanted) AS queues CROSS JOIN LATERAL (
+        SELECT head.* FROM wanted CROSS JOIN LATERAL (
+            SELECT ready.ctid AS address, ready.size {_HEAD} LIMIT queues.wanted FOR UPDATE SKIP LOCKED
+        ) AS head WHERE wanted.queue = queues.queue LIMIT queues.wanted
+    ) AS found
+)"""
 
 # A queue with several lines: first a look, without locks, at how much of each the head of the queue is made of; else
 # as many jobs as wanted would be locked in each line.
-_OF_SEVERAL_LINES: Final = f"""SELECT wanted.*, shares.share FROM wanted JOIN (
+_OF_SEVERAL_LINES: Final = f"""shared AS MATERIALIZED (
+    SELECT wanted.*, shares.share FROM wanted JOIN (
         SELECT place, count(*) AS share FROM (
             SELECT wanted.place, wanted.wanted,
                 row_number() OVER (PARTITION BY head.queue ORDER BY head.priority DESC, head.pos) AS rank
@@ -43,22 +52,24 @@ _OF_SEVERAL_LINES: Final = f"""SELECT wanted.*, shares.share FROM wanted JOIN (
                 SELECT ready.queue, ready.priority, ready.pos {_HEAD} LIMIT wanted.wanted
             ) AS head
         ) AS ranked WHERE rank <= wanted GROUP BY place
-    ) AS shares ON shares.place = wanted.place"""
+    ) AS shares ON shares.place = wanted.place
+), picked AS MATERIALIZED (
+    SELECT found.* FROM shared CROSS JOIN LATERAL (
+        SELECT ready.ctid AS address, ready.size
+        {_HEAD.replace("wanted.", "shared.")} LIMIT shared.share FOR UPDATE SKIP LOCKED
+    ) AS found
+)"""
 
 # The line's rows are addressed directly, which is safe because they are locked and never updated. Jobs are found by
 # an array of ids, so that no statistics, however old, lead the planner anywhere else.
 _CLAIM: Final = f"""
-WITH {_WANTED}, shared AS MATERIALIZED ({{shares}}), picked AS MATERIALIZED (
-    SELECT found.*, shared.wanted FROM shared CROSS JOIN LATERAL (
-        SELECT ready.ctid AS address, ready.queue, ready.priority, ready.pos, ready.size
-        {_HEAD.replace("wanted.", "shared.")} LIMIT shared.share FOR UPDATE SKIP LOCKED
-    ) AS found
-), taken AS MATERIALIZED (
+WITH {_WANTED}, {{picked}}, taken AS MATERIALIZED (
     DELETE FROM stoker.ready WHERE ctid = ANY (ARRAY(
+        SELECT address FROM picked WHERE (SELECT sum(size) FROM picked) <= {MOST_ARGS}
+        UNION ALL
         SELECT address FROM (
-            SELECT address, wanted, row_number() OVER line AS rank, sum(size) OVER line - size AS before
-            FROM picked WINDOW line AS (PARTITION BY queue ORDER BY priority DESC, pos)
-        ) AS ranked WHERE rank <= wanted AND before < {MOST_ARGS}
+            SELECT address, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before FROM picked
+        ) AS summed WHERE (SELECT sum(size) FROM picked) > {MOST_ARGS} AND before < {MOST_ARGS}
     )) RETURNING id, priority, pos
 ), leased AS (
     INSERT INTO stoker.lease (token, at, until, worker, ids)
@@ -69,8 +80,8 @@ SELECT job.id::text, {CLAIM}, job.route, job.pos FROM stoker.job AS job WHERE jo
     SELECT id FROM taken UNION ALL SELECT unnest(ids) FROM stoker.lease WHERE token = :token::text
 )) AND job.state = 2 ORDER BY job.priority DESC, job.pos"""
 
-CLAIM_ONE_LINE: Final = _CLAIM.format(shares=_OF_ONE_LINE)
-CLAIM_SEVERAL_LINES: Final = _CLAIM.format(shares=_OF_SEVERAL_LINES)
+CLAIM_ONE_LINE: Final = _CLAIM.format(picked=_OF_ONE_LINE)
+CLAIM_SEVERAL_LINES: Final = _CLAIM.format(picked=_OF_SEVERAL_LINES)
 
 CLOCK: Final = """
 SELECT :now AS now, (SELECT run_at FROM stoker.job WHERE state IN (1, 4) ORDER BY run_at LIMIT 1) AS next_due,
@@ -110,7 +121,7 @@ def claim_steps(
     ranges = marks.ranges(lanes, demand, sweep=sweep)
     several = len(lanes) > len({lane.queue for lane in lanes})
     text = CLAIM_SEVERAL_LINES if several else CLAIM_ONE_LINE
-    params = {"ranges": encode(ranges), "token": token, "worker": worker, "lease": lease}
+    params: dict[str, Value] = {"ranges": encode(ranges), "token": token, "worker": worker, "lease": lease}
     return (Sql(text, params), Sql(CLOCK, {}))
 
 
@@ -122,8 +133,11 @@ def claimed(demand: Mapping[str, int], marks: Marks, token: Token, *, sweep: boo
         ((now, next_due, duration),) = replies[1]
         if sweep:
             marks.swept(duration)
-        taken = [Taken(Lane(row[2], row[18], row[1]), row[4], row[19]) for row in rows]
-        marks.reached(taken, demand, sweep=sweep)
+        # A loop over every job of a busy worker: it does nothing that can be done once.
+        last = {(row[2], row[18], row[1], row[4]): row[19] for row in rows}
+        taken = Counter([row[2] for row in rows])
+        full = {queue for queue, wanted in demand.items() if taken[queue] >= wanted}
+        marks.reached(last, full, sweep=sweep)
         claims = [Claim(row[0], token, *row[1:18]) for row in rows]
         return Claimed(claims, next_due, now)
 

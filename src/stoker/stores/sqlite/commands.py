@@ -11,12 +11,5 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Rings(Command[T_co]):
-    """Once it is committed, jobs of ``queues`` may have become available; None means of any queue."""
-
-    queues: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Sheds(Command[T_co]):
     """Once it is committed, the write-ahead log is worth a look."""

@@ -10,7 +10,7 @@ from typing import ClassVar, TypeVar
 
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
-from stoker.core.command import Command, Retry, Sql
+from stoker.core.command import Command, Retry, Rings, Sql
 from stoker.core.filters import Filter
 from stoker.core.job import (
     CallId,
@@ -37,7 +37,7 @@ from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
 from stoker.stores.grouping import sort_out
 from stoker.stores.sqlite import control, intake, look, schema, settling, unique, upkeep, work
-from stoker.stores.sqlite.commands import Rings, Sheds
+from stoker.stores.sqlite.commands import Sheds
 from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
 from stoker.stores.sqlite.urls import parse
 from stoker.stores.sqlite.waiting import Waiting

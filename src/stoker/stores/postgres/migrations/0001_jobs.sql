@@ -81,6 +81,8 @@ CREATE TABLE stoker.lease (
     stopping boolean NOT NULL DEFAULT false,
     ids bigint[] NOT NULL
 );
+-- To compress them would take longer than everything else in a claim.
+ALTER TABLE stoker.lease ALTER ids SET STORAGE EXTERNAL;
 CREATE INDEX lease_until ON stoker.lease (until);
 
 CREATE TABLE stoker.failure (
