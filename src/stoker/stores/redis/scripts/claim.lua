@@ -1,18 +1,8 @@
 -- keys: meta paused ready jobs packs bodies args leases held left due counts slots
--- uses: record packs ready moves
+-- uses: lanes record packs ready moves
 -- Takes the first jobs of each queue. A lane is a stretch of `ready`, so lanes that nobody asks for are leapt over.
-local token, worker, lease = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local at = 7
-
-local function read_set(count)
-  local set = {}
-  for i = at + 1, at + count do set[ARGV[i]] = true end
-  at = at + count
-  return set
-end
 
 local MOST_BYTES = 16 * 1024 * 1024
-local out = {}
 
 local function put(id, args, before, after)
   local n = #out
@@ -37,17 +27,11 @@ local function put_defect(id, r, why)
       r.failures, r.crashes, r.snoozes, r.enqueued, r.run, why))
 end
 
-local function answer()
-  local due = call('ZRANGE', k_due, 0, 0, 'WITHSCORES')
-  return {table.concat(out), due[2] or false, now}
-end
-
 local function args_of(id, r)
   if r.apart then return call('HGET', k_args, id) end
   return r.args
 end
 
-local held = call('HGET', k_held, token)
 if held then
   each_noted(sub(held, (find(held, '\n', 1, true))), function(id)
     local r = load(id)
@@ -57,31 +41,6 @@ if held then
     end
   end)
   return answer()
-end
-
-local demand = {}
-for _ = 1, tonumber(ARGV[5]) do
-  demand[#demand + 1] = {ARGV[at + 1], tonumber(ARGV[at + 2])}
-  at = at + 2
-end
-local names, routes = read_set(tonumber(ARGV[6])), read_set(tonumber(ARGV[7]))
-local paused = {}
-for _, value in ipairs(call('HKEYS', k_paused)) do paused[value] = true end
-
-local function lanes_of(queue)
-  local lanes, from, behind = {}, '[' .. queue .. '\0', '(' .. queue .. '\1'
-  while true do
-    local head = call('ZRANGEBYLEX', k_ready, from, behind, 'LIMIT', 0, 1)[1]
-    if not head then return lanes end
-    local a = #queue + 1
-    local b = find(head, '\0', a + 1, true)
-    local c = find(head, '\0', b + 1, true)
-    local lane, name = sub(head, 1, c), sub(head, b + 1, c - 1)
-    if names[name] and routes[sub(head, a + 1, b - 1)] and not paused['name\0' .. name] then
-      lanes[#lanes + 1] = lane
-    end
-    from = '(' .. lane .. ':'
-  end
 end
 
 -- A lane as it is read from its head on: entry after entry, in growing steps, and within an entry job after job.
@@ -159,9 +118,8 @@ end
 
 for _, wish in ipairs(demand) do
   local queue, limit = wish[1], wish[2]
-  local lanes = limit > 0 and not paused['queue\0' .. queue] and lanes_of(queue) or {}
   local feeds, most = {}, count + limit
-  for _, lane in ipairs(lanes) do
+  for _, lane in ipairs(wish[3]) do
     local feed = feed_of(lane, limit)
     if advance(feed) then feeds[#feeds + 1] = feed end
   end
@@ -173,7 +131,6 @@ for _, wish in ipairs(demand) do
   end
   if feeds[1] and count < most then choose_all(feeds[1], most) end
 end
-if count == 0 then return answer() end
 
 -- Gives the values of the jobs that are stored by themselves, and the places of those in a pack.
 local function look_at(values, first, last)

@@ -1,9 +1,6 @@
 -- keys: meta calls0 calls1 calls2 jobs packs bodies args ready due counts blocks
--- uses: record packs ready receipts
+-- uses: receipts record ready
 -- Jobs without unique keys, in groups that differ in their arguments only.
-local known = receipt(ARGV[2])
-if known then return known end
-
 local total, groups, at = tonumber(ARGV[3]), tonumber(ARGV[4]), 4
 local first = call('HINCRBY', k_meta, 'numbers', total) - total + 1
 if total >= 50 and first % 100 ~= 0 then
@@ -40,6 +37,8 @@ local function put_ready(head, places, count)
     end
   end
 end
+
+local LEAST_PACKED = 10
 
 -- Puts the jobs from the i-th on into a pack, as far as their ids go on and share their hundred; gives how many it took.
 -- Only who has the first id of a hundred may, so no two can want the same pack.

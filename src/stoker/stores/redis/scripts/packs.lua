@@ -3,7 +3,6 @@
 -- (1: gone, or stored by itself), and the header that all have in common. `bodies` has their arguments, line by line.
 local packs = {}
 local HERE, GONE = 48, 49
-local LEAST_PACKED = 10
 
 local function pack_head(p)
   return format('%03d%03d', p.count, p.left) .. string.char(unpack(p.signs)) .. p.header

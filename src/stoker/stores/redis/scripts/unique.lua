@@ -1,9 +1,6 @@
 -- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots windows
--- uses: record packs ready moves receipts
+-- uses: receipts record packs ready moves
 -- Jobs of which some are unique: each in turn, so that a later one sees what the earlier did.
-local known = receipt(ARGV[2])
-if known then return known end
-
 local total, at = tonumber(ARGV[3]), 4
 local groups = {}
 for i = 1, tonumber(ARGV[4]) do
