@@ -9,6 +9,7 @@ from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry, Rings, Sql
 from stoker.core.filters import Filter
+from stoker.core.finding import Finding
 from stoker.core.job import (
     CallId,
     Changed,
@@ -28,6 +29,7 @@ from stoker.core.job import (
 )
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.postgres import PostgresDriver
+from stoker.drivers.postgres_join import Joining
 from stoker.drivers.postgres_session import parameters
 from stoker.drivers.postgres_text import Texts
 from stoker.drivers.system_clock import SystemClock
@@ -35,6 +37,7 @@ from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
 from stoker.stores.grouping import sort_out
 from stoker.stores.postgres import control, intake, look, schema, settling, unique, upkeep, work
+from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
 from stoker.stores.postgres.urls import parse
 from stoker.stores.postgres.waiting import Waiting
@@ -80,6 +83,7 @@ class PostgresStore(Store):
         self._driver = PostgresDriver(
             parsed.conninfo, self.url, self._texts, clock, self._prepare, pool_size=parsed.pool_size
         )
+        self._joining = Joining(self._driver, self.url, clock)
         self._marks = Marks()
         self._waiting = Waiting(
             self._driver,
@@ -92,7 +96,7 @@ class PostgresStore(Store):
     def run(self, command: Command[T], on: object | None = None) -> T:
         """Run a command in this thread; ``on`` is a caller's connection whose transaction it joins."""
         if on is not None:
-            raise NotImplementedError
+            return self._joining.run(on, self._waiting.notifying(command))
         answer = self._driver.run(command, self._announcement(command))
         self._ring(command)
         return answer
@@ -100,7 +104,7 @@ class PostgresStore(Store):
     async def arun(self, command: Command[T], on: object | None = None) -> T:
         """Run a command without blocking the event loop."""
         if on is not None:
-            raise NotImplementedError
+            return await self._joining.arun(on, self._waiting.notifying(command))
         answer = await self._driver.arun(command, self._announcement(command))
         self._ring(command)
         return answer
@@ -121,6 +125,14 @@ class PostgresStore(Store):
     def pending_migrations(self) -> Sequence[str]:
         """Name the migrations that `migrate` would apply."""
         return self._driver.visit(lambda connection: schema.pending(connection, self._texts), "migrate")
+
+    def migration_script(self) -> str:
+        """Give the SQL of all migrations."""
+        return schema.whole_script(self._texts)
+
+    def examine(self) -> Sequence[Finding]:
+        """Look at the server for what slows jobs down or loses them."""
+        return self._driver.visit(lambda connection: examine(connection, self._texts.schema), "doctor")
 
     def _prepare(self) -> None:
         if self._auto_migrate:

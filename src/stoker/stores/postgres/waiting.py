@@ -12,10 +12,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from stoker.core.clock import Clock
-from stoker.core.command import Command, Sql
+from stoker.core.command import Command, Rings, Sql, Value
 from stoker.drivers.bell import Bell
 from stoker.drivers.forks import follow_forks
 from stoker.drivers.postgres import PostgresDriver
@@ -23,13 +24,19 @@ from stoker.drivers.postgres_listen import Listener
 from stoker.errors import StoreError
 from stoker.stores.codes import encode
 
+T = TypeVar("T")
+Values: TypeAlias = Mapping[str, Value]
+
 SILENCE: Final = 0.005
 """Seconds between two announcements of one process."""
 LONGEST_START: Final = 2.0
 """Seconds for which the first sleeper waits until somebody listens; then it may have to poll."""
 MOST_BYTES: Final = 7000
 """Of a payload; PostgreSQL takes 8000."""
-NOTIFY: Final = "SELECT pg_notify(:channel::text, payload) FROM json_array_elements_text(:payloads::json) AS payload"
+_PAYLOADS: Final = "FROM json_array_elements_text(:payloads::json) AS payload"
+NOTIFY: Final = f"SELECT pg_notify(:channel::text, payload) {_PAYLOADS}"
+AND_NOTIFY: Final = f"WHERE (SELECT count(pg_notify(:channel::text, payload)) {_PAYLOADS}) > 0"
+"""Makes a statement that ends in a SELECT of one table notify too: one statement is one exchange and no savepoint."""
 
 log = logging.getLogger("stoker")
 
@@ -94,6 +101,18 @@ class Waiting:
     def notification(self, queues: Collection[str]) -> Sql:
         """Give the statement that tells of the queues."""
         return Sql(NOTIFY, {"channel": self._channel, "payloads": encode(_payloads(queues))})
+
+    def notifying(self, command: Command[T]) -> Command[T]:
+        """Give a command for a caller's transaction, with the notification inside: it goes out with the commit."""
+        if not isinstance(command, Rings) or not command.steps:
+            return command
+        told = self.notification({""} if command.queues is None else command.queues)
+        if len(command.steps) > 1:
+            # Not at the end, where the answer is read.
+            return replace(command, steps=(told, *command.steps))
+        (only,) = cast("tuple[Sql]", command.steps)
+        params = {**cast("Values", only.params), **cast("Values", told.params)}
+        return replace(command, steps=(Sql(f"{only.text}\n{AND_NOTIFY}", params),))
 
     def stop(self) -> None:
         """Stop listening, and announce what was to be announced in a moment."""
