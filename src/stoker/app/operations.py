@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.duration import SECOND
 from stoker.core.filters import Filter
+from stoker.core.finding import Finding
 from stoker.core.job import (
     FINAL,
     Changed,
@@ -24,7 +26,7 @@ from stoker.core.job import (
     WorkerInfo,
     new_call,
 )
-from stoker.errors import JobNotFound
+from stoker.errors import JobNotFound, StoreError
 from stoker.stores.base import Store
 
 BATCH = 500
@@ -183,6 +185,38 @@ class Operations:
     def pending_migrations(self) -> Sequence[str]:
         """Name the migrations that `migrate` would apply."""
         return self._store.pending_migrations()
+
+    def migration_script(self) -> str:
+        """Give the SQL of all migrations; NotSupported where a store has none."""
+        return self._store.migration_script()
+
+    def examine(self) -> list[Finding]:
+        """Look at everything that may slow jobs down or lose them; what cannot be reached is a finding too."""
+        try:
+            return [*self._reach(), *self._store.examine(), *self._crew()]
+        except StoreError as error:
+            return [Finding("fail", "store", str(error), "start it, or mend the URL")]
+
+    def _reach(self) -> Iterator[Finding]:
+        start = time.perf_counter()
+        missing = self._store.pending_migrations()
+        took = (time.perf_counter() - start) * 1000
+        yield Finding("ok", "store", f"{self._store.url} answered in {took:.0f} ms")
+        if missing:
+            yield Finding("fail", "schema", f"{', '.join(missing)} missing", "run: stoker migrate")
+
+    def _crew(self) -> Iterator[Finding]:
+        if self._store.pending_migrations():
+            return
+        status = self.status()
+        if not status.workers:
+            yield Finding("warn", "workers", "none is alive", "start one: stoker worker")
+        else:
+            yield Finding("ok", "workers", f"{len(status.workers)} alive")
+        for queue in status.queues:
+            if queue.unserved.names:
+                names = ", ".join(queue.unserved.names)
+                yield Finding("warn", f"queue {queue.name}", f"no live worker knows {names}", "start one that does")
 
     def _live(self) -> tuple[WorkerInfo, ...]:
         store = self._store

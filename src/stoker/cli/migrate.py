@@ -11,11 +11,12 @@ from stoker.cli.stores import store_option
 
 
 @click.group(cls=Family, invoke_without_command=True)
+@click.option("--sql", is_flag=True, help="Print the migrations instead of applying them; the same as migrate sql.")
 @click.pass_context
-def migrate(context: click.Context) -> None:
+def migrate(context: click.Context, *, sql: bool) -> None:
     """Bring the stores' schemas up to date; without a command the same as up."""
     if context.invoked_subcommand is None:
-        context.invoke(up, store=None)
+        context.invoke(print_sql if sql else up, store=None)
 
 
 @migrate.command("up")
@@ -29,6 +30,20 @@ def up(store: str | None) -> None:
         return
     for name, migrations in applied.items():
         click.echo(f"{name}: applied {', '.join(migrations)}" if migrations else f"{name}: up to date")
+
+
+@migrate.command("sql")
+@store_option
+def print_sql(store: str | None) -> None:
+    """Print the migrations, for those who apply them by hand; needs no server."""
+    operations = current().operations
+    names = [store] if store else current().store_names()
+    scripts = {name: operations(name).migration_script() for name in names}
+    if current().as_json:
+        print_json([{"store": name, "sql": script} for name, script in scripts.items()])
+        return
+    for script in scripts.values():
+        click.echo(script)
 
 
 @migrate.command("status")

@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "names": ("stoker.cli.names:names", "List, pause and resume job names."),
     "workers": ("stoker.cli.workers:workers", "List the live workers."),
     "status": ("stoker.cli.status:status", "Say how the stores stand."),
+    "doctor": ("stoker.cli.doctor:doctor", "Look for what slows jobs down or loses them."),
     "migrate": ("stoker.cli.migrate:migrate", "Bring the stores' schemas up to date."),
     "config": ("stoker.cli.config:config", "Show and check the settings."),
     "bench": ("stoker.cli.bench:bench", "Measure what a store does on this machine."),

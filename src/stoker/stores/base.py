@@ -14,6 +14,7 @@ from typing import ClassVar, NoReturn, TypeVar
 from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
+from stoker.core.finding import Finding
 from stoker.core.job import (
     CallId,
     Changed,
@@ -82,6 +83,14 @@ class Store(ABC):
     @abstractmethod
     def pending_migrations(self) -> Sequence[str]:
         """Name the migrations that `migrate` would apply."""
+
+    def examine(self) -> Sequence[Finding]:
+        """Look at the server for what slows jobs down or loses them. Raises StoreUnavailable."""
+        return ()
+
+    def migration_script(self) -> str:
+        """Give the SQL of all migrations, for those who apply it themselves; without touching the store."""
+        raise NotSupported(f"{self.url} has no schema in SQL", store=self.url, verb="migrate")
 
     # -- verbs every store has --------------------------------------------------------------------------------------
 

@@ -134,3 +134,23 @@ def test_config_check_resolves_the_types_of_all_jobs(shop: Shell) -> None:
 
 def test_the_memory_of_this_process_is_not_the_applications(shop: Shell) -> None:
     assert "not your application's" in shop("status", "--url", "memory://").stderr
+
+
+def test_the_migrations_can_be_printed_instead_of_applied(shop: Shell) -> None:
+    printed = shop("-e", "production", "migrate", "--sql")
+    assert "CREATE TABLE stoker_job" in printed.stdout
+    assert shop("-e", "production", "migrate", "sql").stdout == printed.stdout
+    assert shop("-e", "production", "migrate", "status").exit_code == 4
+
+
+def test_the_doctor_names_what_is_wrong_and_what_to_do(shop: Shell) -> None:
+    examined = shop("-e", "production", "doctor")
+    assert examined.exit_code == 1
+    assert "FAIL  default  schema: 0001_jobs missing\n      run: stoker migrate\n" in examined.stdout
+
+
+def test_the_doctor_is_content_with_warnings(shop: Shell) -> None:
+    shop("migrate")
+    examined = shop("doctor")
+    assert examined.exit_code == 0
+    assert "warn  default  workers: none is alive" in examined.stdout

@@ -37,6 +37,11 @@ def preamble(texts: Texts) -> str:
     return texts.plain(f'CREATE SCHEMA IF NOT EXISTS "{texts.schema}";\n{_NOTES};\n')
 
 
+def whole_script(texts: Texts) -> str:
+    """Give all migrations as one script, to be applied as one transaction."""
+    return "\n".join(["BEGIN;", preamble(texts), *(script(name, texts) for name in migrations()), "COMMIT;"])
+
+
 def pending(connection: Connection[Any], texts: Texts) -> list[str]:
     """Name what `migrate` would apply; only reads."""
     if not _value(connection, _EXISTS, f'"{texts.schema}".migration'):

@@ -122,6 +122,10 @@ class SqliteStore(Store):
             return list(schema.migrations())
         return self._driver.visit(schema.pending, "migrate")
 
+    def migration_script(self) -> str:
+        """Give the SQL of all migrations."""
+        return "\n".join(schema.migrations().values())
+
     def _migrate(self, connection: sqlite3.Connection) -> list[str]:
         self._driver.configure(connection)
         return schema.migrate(connection, self._clock.now())
