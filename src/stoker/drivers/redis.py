@@ -17,16 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, ResponseError
-from redis.retry import Retry as Retries
 
 from stoker.core.clock import Clock
 from stoker.core.command import Retry, Script
 from stoker.drivers.forks import follow_forks
 from stoker.drivers.redis_errors import PASSING, code_of, unavailable
-from stoker.drivers.redis_places import Address, Target, place_of
+from stoker.drivers.redis_link import Address, Link, Target, open_link
+from stoker.drivers.redis_places import Place, place_of
 from stoker.drivers.switching import eager_switching
 from stoker.errors import ConfigurationError, StoreError
 
@@ -38,16 +36,14 @@ THREADS: Final = 8
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 0.25
 """Seconds between two tries."""
-READ_SIZE: Final = 1024 * 1024
-"""Bytes per read. Each read gives up the interpreter and must get it back, so an answer should take few."""
 MOST_REDIRECTIONS: Final = 5
 
 
-class _Refused(Exception):  # noqa: N818
+class _Refused(Exception):
     """The server did nothing, and says or shows why."""
 
 
-class _Lost(Exception):  # noqa: N818
+class _Lost(Exception):
     """The command was sent, and nobody knows whether it was carried out."""
 
 
@@ -59,6 +55,10 @@ class RedisDriver:
         self._url = url
         self._clock = clock
         self._checked = False
+        self._lock: threading.Lock
+        self._threads: ThreadPoolExecutor | None
+        self._idle: defaultdict[Address, list[Link]]
+        self._place: Place
         self._start_over()
         follow_forks(self)
 
@@ -90,7 +90,7 @@ class RedisDriver:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread_pool(), beside_a_loop)
 
-    def connect(self, read_timeout: float) -> AbstractConnection:
+    def connect(self, read_timeout: float) -> Link:
         """Open a connection for somebody who keeps it; RedisError or OSError."""
         address = self._place.address()
         try:
@@ -102,13 +102,13 @@ class RedisDriver:
     def close(self) -> None:
         """Close the connections and end the threads; a later command opens them again."""
         with self._lock:
-            threads, self._threads = self._threads, None
-            idle, self._idle = self._idle, defaultdict(list)
+            threads, idle = self._threads, self._idle
+            self._threads, self._idle = None, defaultdict(list)
         if threads is not None:
             threads.shutdown()
-        for connections in idle.values():
-            for connection in connections:
-                connection.disconnect()
+        for links in idle.values():
+            for link in links:
+                link.disconnect()
 
     # -- forks: a child opens its own ---------------------------------------------------------------------------------
 
@@ -124,12 +124,12 @@ class RedisDriver:
         """Forget the parent's connections, which stay open in the parent."""
         self._start_over()
 
-    # -- the steps of a run, in the order in which they happen -----------------------------------------------------------
+    # -- the steps of a run, in the order in which they happen ---------------------------------------------------------
 
     def _start_over(self) -> None:
         self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
-        self._idle: defaultdict[Address, list[AbstractConnection]] = defaultdict(list)
+        self._threads = None
+        self._idle = defaultdict(list)
         self._place = place_of(self.target, self._open_for_place)
 
     def _thread_pool(self) -> ThreadPoolExecutor:
@@ -163,34 +163,34 @@ class RedisDriver:
         raise _Refused from RedisError("the nodes of the cluster send us from one to the other")
 
     def _exchange(self, address: Address, script: Script, *, asking: bool) -> Any:
-        connection = self._take(address)
+        link = self._take(address)
         try:
             try:
-                return self._call(connection, "EVALSHA", _sha(script.source), script, asking=asking)
+                return self._call(link, "EVALSHA", _sha(script.source), script, asking=asking)
             except NoScriptError:
-                return self._call(connection, "EVAL", script.source, script, asking=asking)
+                return self._call(link, "EVAL", script.source, script, asking=asking)
         except ResponseError:
             raise
         except (RedisError, OSError) as error:
-            connection.disconnect()
+            link.disconnect()
             self._lose(address)
             raise _Lost from error
         except BaseException:
             # Interrupted in the middle: the answer would be taken for that of the next command.
-            connection.disconnect()
+            link.disconnect()
             raise
         finally:
-            self._give_back(address, connection)
+            self._give_back(address, link)
 
-    def _call(self, connection: AbstractConnection, verb: str, what: str, script: Script, *, asking: bool) -> Any:
+    def _call(self, link: Link, verb: str, what: str, script: Script, *, asking: bool) -> Any:
         if asking:
-            connection.send_command("ASKING")
-            connection.read_response()
+            link.send_command("ASKING")
+            link.read_response()
         now = "" if self._clock is None else self._clock.now()
-        connection.send_command(verb, what, len(script.keys), *script.keys, now, *script.args)
-        return connection.read_response(disable_decoding=True)
+        link.send_command(verb, what, len(script.keys), *script.keys, now, *script.args)
+        return link.read_response(disable_decoding=True)
 
-    def _take(self, address: Address) -> AbstractConnection:
+    def _take(self, address: Address) -> Link:
         with self._lock:
             idle = self._idle[address]
             if idle:
@@ -201,61 +201,39 @@ class RedisDriver:
             self._lose(address)
             raise _Refused from error
 
-    def _give_back(self, address: Address, connection: AbstractConnection) -> None:
-        if connection.is_connected:
+    def _give_back(self, address: Address, link: Link) -> None:
+        if link.is_connected:
             with self._lock:
-                self._idle[address].append(connection)
+                self._idle[address].append(link)
 
     def _lose(self, address: Address) -> None:
         """Forget the connections to an address: what happened to one happens to all."""
         self._place.lost(address)
         with self._lock:
             idle = self._idle.pop(address, [])
-        for connection in idle:
-            connection.disconnect()
+        for link in idle:
+            link.disconnect()
 
-    def _open_for_place(self, address: Address, sentinel: bool) -> AbstractConnection:  # noqa: FBT001
+    def _open_for_place(self, address: Address, sentinel: bool) -> Link:
         return self._open(address, sentinel=sentinel)
 
-    def _open(
-        self, address: Address, *, sentinel: bool = False, read_timeout: float | None = None
-    ) -> AbstractConnection:
-        target = self.target
-        words: dict[str, Any] = {
-            "socket_timeout": target.timeout if read_timeout is None else read_timeout,
-            "socket_connect_timeout": target.timeout,
-            "username": target.sentinel_username if sentinel else target.username,
-            "password": target.sentinel_password if sentinel else target.password,
-            "db": 0 if sentinel else target.db,
-            "protocol": 2,
-            "socket_read_size": READ_SIZE,
-            "retry": Retries(NoBackoff(), 0),
-        }
-        connection: AbstractConnection
-        if target.kind == "socket":
-            connection = UnixDomainSocketConnection(path=address[0], **words)
-        elif target.tls:
-            words |= {"ssl_ca_certs": target.ca_certs, "ssl_certfile": target.certfile, "ssl_keyfile": target.keyfile}
-            if not target.verify:
-                words |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
-            connection = SSLConnection(host=address[0], port=address[1], socket_keepalive=True, **words)
-        else:
-            connection = Connection(host=address[0], port=address[1], socket_keepalive=True, **words)
-        connection.connect()
+    def _open(self, address: Address, *, sentinel: bool = False, read_timeout: float | None = None) -> Link:
+        patience = self.target.timeout if read_timeout is None else read_timeout
+        link = open_link(self.target, address, sentinel=sentinel, read_timeout=patience)
         if not (self._checked or sentinel):
-            self._check_version(connection)
-        return connection
+            self._check_version(link)
+        return link
 
-    def _check_version(self, connection: AbstractConnection) -> None:
+    def _check_version(self, link: Link) -> None:
         try:
-            connection.send_command("INFO", "server")
-            told: bytes = connection.read_response(disable_decoding=True)
+            link.send_command("INFO", "server")
+            told: bytes = link.read_response(disable_decoding=True)
         except ResponseError:
             return  # not ours to ask, so the server's version is taken on trust
         found = [line for line in told.decode().splitlines() if line.startswith("redis_version:")]
         version = found[0].partition(":")[2] if found else ""
         if version and tuple(map(int, version.split(".")[:2])) < OLDEST:
-            connection.disconnect()
+            link.disconnect()
             raise ConfigurationError(f"{self._url} is Redis {version}; stoker needs 6.2 or later, or Valkey")
         self._checked = True
 
@@ -263,5 +241,3 @@ class RedisDriver:
 @lru_cache(maxsize=64)
 def _sha(source: str) -> str:
     return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-
-

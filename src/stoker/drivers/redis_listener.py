@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any, Final
 
-from redis.connection import AbstractConnection
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as ReadTimeout
 
 from stoker.drivers.redis import RedisDriver
+from stoker.drivers.redis_link import Link
 from stoker.errors import StokerError
 
 QUIET: Final = 10.0
@@ -36,7 +36,7 @@ class Listener:
         self._changed = threading.Condition()
         self._wanted: set[str] = set()
         self._heard: set[str] = set()
-        self._connection: AbstractConnection | None = None
+        self._connection: Link | None = None
         self._thread: threading.Thread | None = None
         self._stopped = False
 
@@ -86,7 +86,7 @@ class Listener:
                 self._changed.wait_for(lambda: self._stopped, pause * random.uniform(0.5, 1))
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _serve(self, connection: AbstractConnection) -> None:
+    def _serve(self, connection: Link) -> None:
         with self._changed:
             if self._stopped:
                 return
@@ -117,5 +117,5 @@ class Listener:
                 self._changed.notify_all()
         self._ring((queue,))
 
-    def _subscribe(self, connection: AbstractConnection, queues: Collection[str]) -> None:
+    def _subscribe(self, connection: Link, queues: Collection[str]) -> None:
         connection.send_command("SUBSCRIBE", *(self._channel + queue for queue in sorted(queues)))

@@ -7,37 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from redis.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-Address: TypeAlias = tuple[str, int]
-"""Host and port; a Unix socket's path and 0."""
+from stoker.drivers.redis_link import Address, Link, Target
 
-
-@dataclass(frozen=True)
-class Target:
-    """What a URL says. ``timeout`` in seconds bounds each answer, and how long a command is tried again."""
-
-    kind: Literal["server", "socket", "sentinel", "cluster"]
-    addresses: tuple[Address, ...]
-    service: str = ""
-    db: int = 0
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    sentinel_username: str | None = None
-    sentinel_password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca_certs: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-    verify: bool = True
-    timeout: float = 5.0
-
-
-Open: TypeAlias = Callable[[Address, bool], AbstractConnection]
+Open: TypeAlias = Callable[[Address, bool], Link]
 """Opens a connection to a server, or with True to a Sentinel."""
 
 
@@ -94,18 +70,18 @@ class Watched:
         service, last = self._target.service, RedisError("")
         for sentinel in self._target.addresses:
             try:
-                with_answer = self._open(sentinel, True)
+                link = self._open(sentinel, True)
             except (RedisError, OSError) as error:
                 last = RedisError(str(error))
                 continue
             try:
-                with_answer.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
-                found: Any = with_answer.read_response()
+                link.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+                found: Any = link.read_response()
             except (RedisError, OSError) as error:
                 last = RedisError(str(error))
                 continue
             finally:
-                with_answer.disconnect()
+                link.disconnect()
             if found:
                 return found[0].decode(), int(found[1])
             last = RedisError(f"the Sentinel at {sentinel[0]}:{sentinel[1]} knows no service {service}")

@@ -15,7 +15,22 @@ Arg: TypeAlias = int | str | bytes
 Course: TypeAlias = Generator[Script, Any, T]
 
 KEYS: Final = (
-    *("meta", "jobs", "packs", "bodies", "args", "ready", "due", "done", "leases", "held", "left", "cancels", "results", "errors"),
+    *(
+        "meta",
+        "jobs",
+        "packs",
+        "bodies",
+        "args",
+        "ready",
+        "due",
+        "done",
+        "leases",
+        "held",
+        "left",
+        "cancels",
+        "results",
+        "errors",
+    ),
     *("counts", "blocks", "slots", "windows", "calls0", "calls1", "calls2", "paused", "workers", "leaders"),
 )
 """Every key of a store, without its prefix."""

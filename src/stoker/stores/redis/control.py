@@ -1,5 +1,7 @@
-"""What is asked of many jobs at once: find, cancel, retry, promote, requeue, delete. Never more than a few
-milliseconds of the server's time at a stretch, so one call may take several scripts."""
+"""What is asked of many jobs at once: find, cancel, retry, promote, requeue, delete.
+
+Never more than a few milliseconds of the server's time at a stretch, so one call may take several scripts.
+"""
 
 from __future__ import annotations
 
@@ -60,9 +62,7 @@ def _change(scripts: Scripts, verb: str, only: Filter, limit: int, *, force: boo
     ids: list[JobId] = []
     onward = b""
     while True:
-        reply: Any = yield scripts.script(
-            "change", *filter_args(only), verb, limit - len(ids), onward, int(force)
-        )
+        reply: Any = yield scripts.script("change", *filter_args(only), verb, limit - len(ids), onward, int(force))
         changed, more, following = reply
         ids += [JobId(id.decode()) for id in changed]
         if more or following is None:
@@ -79,5 +79,3 @@ def _page(
     rows, onward = reply
     jobs = [job for job in read_jobs(rows) if matches(only, job)] if rows else []
     return jobs, "" if onward is None else onward.decode()
-
-

@@ -59,9 +59,10 @@ def workers(reply: list[bytes]) -> list[WorkerInfo]:
 
 def pauses(reply: list[bytes]) -> list[Pause]:
     """Read what is paused, queues first."""
-    found = [
-        Pause(*field.decode().split("\0", 1), int(since)) for field, since in zip(reply[::2], reply[1::2], strict=True)
-    ]
+    found: list[Pause] = []
+    for field, since in zip(reply[::2], reply[1::2], strict=True):
+        kind, _, value = field.decode().partition("\0")
+        found.append(Pause(kind, value, int(since)))
     return sorted(found, key=lambda pause: (pause.kind != "queue", pause.since, pause.value))
 
 

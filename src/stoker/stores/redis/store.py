@@ -76,7 +76,8 @@ class RedisStore(Store):
         """Run a command in this thread. There are no transactions to join: ``on`` raises NotSupported."""
         self._refuse_joining(command, on)
         if isinstance(command, Walk):
-            return self._follow(command)
+            walk: Walk[T] = command
+            return self._follow(walk)
         if not command.steps:
             return command.read([])
         step = command.steps[0]

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from stoker.core.duration import seconds
-from stoker.drivers.redis_places import Address, Target
+from stoker.drivers.redis_link import Address, Target
 from stoker.errors import ConfigurationError
 
 PORT: Final = 6379
@@ -59,7 +59,7 @@ def _where(variant: str, parts: SplitResult, masked: str) -> dict[str, Any]:
                 raise ConfigurationError(f"{masked} names no socket; write redis+unix:///run/redis.sock")
             return {"kind": "socket", "addresses": ((unquote(parts.path), 0),)}
         case "sentinel":
-            if not path or len(path) > 2:  # noqa: PLR2004 - service and database
+            if not path or len(path) > 2:
                 raise ConfigurationError(f"{masked}: write redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB")
             addresses = _addresses(parts.netloc, SENTINEL_PORT, masked)
             return {"kind": "sentinel", "addresses": addresses, "service": path[0], "db": _db(path[1:], masked)}
@@ -71,7 +71,7 @@ def _where(variant: str, parts: SplitResult, masked: str) -> dict[str, Any]:
 
 def _addresses(netloc: str, port: int, masked: str) -> tuple[Address, ...]:
     hosts = netloc.rpartition("@")[2]
-    return tuple(_address(host, port, masked) for host in hosts.split(",") if host)or _none(masked)
+    return tuple(_address(host, port, masked) for host in hosts.split(",") if host) or _none(masked)
 
 
 def _none(masked: str) -> tuple[Address, ...]:

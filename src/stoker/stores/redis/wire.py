@@ -92,7 +92,7 @@ def encode(value: object) -> bytes:
 def lane(queue: str, route: str, name: str) -> str:
     """Give the name of a lane; EnqueueError for names that could not be told apart in it."""
     text = f"{queue}\0{route}\0{name}\0"
-    if text.count("\0") != 3 or "\n" in text:  # noqa: PLR2004 - one behind each
+    if text.count("\0") != 3 or "\n" in text:
         raise EnqueueError(f"{queue!r}, {route!r}, {name!r}: names may hold no line break and no NUL")
     return text
 
@@ -141,8 +141,8 @@ def _salvaged(row: bytes) -> Claim:
         # Name and queue stand before the arguments, which are what somebody has damaged.
         parts = re.match(rb'\["([^"]*)","([^"]*)",("(?:[^"\\]|\\.)*"),("(?:[^"\\]|\\.)*"),', row)
         if parts is None:
-            id, token = row.split(b'"')[1:4:2]
-            return Claim(JobId(id.decode()), Token(token.decode()), "", "", "null", defect=f"unreadable: {error}")
+            first, second = (part.decode() for part in row.split(b'"')[1:4:2])
+            return Claim(JobId(first), Token(second), "", "", "null", defect=f"unreadable: {error}")
         id, token = parts[1].decode(), parts[2].decode()
         name, queue = (json.loads(part.decode("utf-8", "backslashreplace"), strict=False) for part in parts.group(3, 4))
         return Claim(JobId(id), Token(token), name, queue, "null", defect=f"the stored row cannot be read: {error}")
@@ -162,7 +162,9 @@ def _salvaged_row(row: bytes) -> JobRow:
     try:
         return msgspec.json.decode(text, type=JobRow)
     except msgspec.MsgspecError:
-        return msgspec.json.decode(re.sub(r'^(\["(?:[^"]*)",\d,\d,"[^"]*","[^"]*",").*?(",-?\d+,\d+,)', r"\1\2", text), type=JobRow)
+        return msgspec.json.decode(
+            re.sub(r'^(\["(?:[^"]*)",\d,\d,"[^"]*","[^"]*",").*?(",-?\d+,\d+,)', r"\1\2", text), type=JobRow
+        )
 
 
 def _stored(row: JobRow) -> StoredJob:

@@ -11,7 +11,7 @@ import msgspec
 from stoker.core.job import Claimed, Extended, JobId, Reclaimed, State, Token
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.redis.commands import Arg
-from stoker.stores.redis.wire import CODES, escaped, printable, read_claims
+from stoker.stores.redis.wire import CODES, printable, read_claims
 
 
 def claim_args(

@@ -24,7 +24,9 @@ def source(name: str) -> Source:
     own = _read(name)
     said = {kind: tuple(words.split()) for kind, words in _HEADER.findall(own)}
     keys = said["keys"]
-    locals_ = f"local {', '.join(f'k_{key}' for key in keys)} = {', '.join(f'KEYS[{n + 1}]' for n in range(len(keys)))}\n"
+    locals_ = (
+        f"local {', '.join(f'k_{key}' for key in keys)} = {', '.join(f'KEYS[{n + 1}]' for n in range(len(keys)))}\n"
+    )
     parts = ("prelude", *said.get("uses", ()))
     return Source(locals_ + _COMMENTS.sub("", "".join([*map(_read, parts), own])), keys)
 
