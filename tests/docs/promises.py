@@ -12,7 +12,7 @@ from stoker.stores.urls import open_store
 PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "promises.md"
 BEGIN: Final = "<!-- promises -->\n"
 END: Final = "<!-- end -->"
-URLS: Final = ("memory://", "sqlite:///jobs.sqlite3")
+URLS: Final = ("memory://", "sqlite:///jobs.sqlite3", "postgresql://localhost/jobs", "redis://localhost/0")
 
 PROMISES: Final[dict[Capability, str]] = {
     Capability.LEASE: "the jobs of a silent worker run again by themselves",

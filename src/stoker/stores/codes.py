@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -33,6 +33,13 @@ def encode(value: object) -> str:
 def row_ids(ids: Iterable[JobId]) -> list[int]:
     """Give the row ids of job ids; what cannot be an id of this store is left out."""
     return [int(id) for id in ids if id.isdecimal() and id.isascii() and len(id) <= _LARGEST_ID]
+
+
+def are_row_ids(ids: Sequence[JobId]) -> bool:
+    """Tell, quickly, whether all of them can be ids of this store."""
+    joined = "".join(ids)
+    lengths = set(map(len, ids)) or {1}
+    return not ids or (joined.isascii() and joined.isdecimal() and 0 < min(lengths) <= max(lengths) <= _LARGEST_ID)
 
 
 def state_of(code: int) -> State:

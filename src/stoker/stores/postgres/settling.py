@@ -16,7 +16,7 @@ import msgspec
 from stoker.core.command import Replies, Sql
 from stoker.core.job import AttemptFailure, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
-from stoker.stores.codes import CODES, encode, json_text, row_ids
+from stoker.stores.codes import CODES, are_row_ids, encode, json_text, row_ids
 from stoker.stores.postgres.slots import CLOSE_WINDOWS
 from stoker.stores.postgres.wire import LINED, STATE, plain
 
@@ -147,12 +147,19 @@ def sort_out(settlements: Sequence[Settlement]) -> Endings:
 
 
 def _valid(settlements: Sequence[Settlement]) -> Sequence[Settlement]:
-    ids = {ending.id for ending in settlements}
-    if len(ids) < len(settlements):
+    if len({ending.id for ending in settlements}) < len(settlements):
         settlements = list({(ending.id, ending.token): ending for ending in reversed(settlements)}.values())
-    if len(row_ids(ids)) < len(ids) or any(ending.state is State.RUNNING for ending in settlements):
+    if _odd(settlements):
         return [ending for ending in settlements if ending.state is not State.RUNNING and row_ids((ending.id,))]
     return settlements
+
+
+def _odd(settlements: Sequence[Settlement]) -> bool:
+    """Tell whether one of them is none: its state is no ending, or its id none of this store's."""
+    running = State.RUNNING
+    return any([ending.state is running for ending in settlements]) or not are_row_ids(
+        [ending.id for ending in settlements]
+    )
 
 
 def settle_steps(endings: Endings) -> tuple[Sql, ...]:
@@ -182,10 +189,6 @@ def settled(settlements: Sequence[Settlement]) -> Callable[[Replies], dict[JobId
         return _answers(settlements, {(JobId(id), Token(token)): Settled(said) for id, token, said in refused})
 
     return read
-
-
-def _odd(settlements: Sequence[Settlement]) -> bool:
-    return any(ending.state is State.RUNNING or not row_ids((ending.id,)) for ending in settlements)
 
 
 def _answers(settlements: Sequence[Settlement], refused: dict[tuple[JobId, Token], Settled]) -> dict[JobId, Settled]:
