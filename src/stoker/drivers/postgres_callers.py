@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -99,7 +100,9 @@ def _of_psycopg(connection: psycopg.Connection[Any], texts: Texts) -> Caller:
     def execute(step: Statement) -> list[Row]:
         with psycopg.Cursor(connection, row_factory=tuple_row) as cursor:
             _plain(cursor)
-            cursor.execute(texts.named(step.text), step.params or None, prepare=False)
+            # One inside the caller's ends with the answers; there is none to look at before.
+            with connection.pipeline() if connection.pgconn.pipeline_status else nullcontext():
+                cursor.execute(texts.named(step.text), step.params or None, prepare=False)
             return list(cursor.fetchall()) if cursor.description else []
 
     return Caller(execute, connection, _is_idle(connection))
@@ -109,7 +112,8 @@ def _of_async_psycopg(connection: psycopg.AsyncConnection[Any], texts: Texts) ->
     async def execute(step: Statement) -> list[Row]:
         async with psycopg.AsyncCursor(connection, row_factory=tuple_row) as cursor:
             _plain(cursor)
-            await cursor.execute(texts.named(step.text), step.params or None, prepare=False)
+            async with connection.pipeline() if connection.pgconn.pipeline_status else nullcontext():
+                await cursor.execute(texts.named(step.text), step.params or None, prepare=False)
             return list(await cursor.fetchall()) if cursor.description else []
 
     return AsyncCaller(execute, connection, _is_idle(connection))
