@@ -21,15 +21,20 @@ FIELDS = [
     "processes",
     "n",
     "rate",
+    "of_bare",
+    "fifths",
+    "last_to_first",
     "p50_ms",
     "p95_ms",
     "p99_ms",
     "cpu_percent",
+    "server_cpu_percent",
     "rss_mb",
     "verified",
 ]
 CONDITIONS = {
-    *("stoker", "python", "system", "cores", "event_loop", "url", "n", "payload_bytes", "keep", "notes", "skipped"),
+    *("stoker", "python", "system", "cores", "event_loop", "url", "n", "payload_bytes", "keep"),
+    *("backlog", "pin_snapshot", "notes", "skipped"),
 }
 PROGRAM = "from stoker.cli import main; main()"
 
@@ -54,7 +59,7 @@ def test_memory_is_measured_within_one_process(tmp_path: Path) -> None:
     assert [result["measure"] for result in answer["results"]] == [
         *("enqueue", "enqueue_many"),
         *("drain",) * 4,
-        *("latency", "idle", "memory"),
+        *("latency", "pair", "idle", "memory"),
     ]
     assert [(one["measure"], one["note"]) for one in answer["conditions"]["skipped"]] == [
         ("drain", "2 processes"),
@@ -91,8 +96,51 @@ def test_payload_and_keep_are_conditions(tmp_path: Path) -> None:
     assert (answer["conditions"]["payload_bytes"], answer["conditions"]["keep"]) == (300, "1h")
 
 
-@pytest.mark.parametrize("wrong", [("--only", "speed"), ("--n", "0"), ("--concurrency", "many"), ("--keep", "soon")])
-def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path, wrong: tuple[str, str]) -> None:
+@pytest.mark.parametrize("url", ["memory://", "sqlite:///mine.sqlite3"])
+def test_a_backlog_stays_behind_while_the_rate_is_taken(tmp_path: Path, url: str) -> None:
+    sizes = ("--n", "1500", "--backlog", "2500", "--concurrency", "10", "--processes", "1")
+    answer = taken(tmp_path, "--url", url, "--only", "drain", *sizes)
+    (drain,) = answer["results"]
+    assert drain["n"] == 1500
+    assert len(drain["fifths"]) == 5
+    assert drain["last_to_first"] > 0
+    assert answer["conditions"]["backlog"] == 2500
+    assert answer["conditions"]["notes"] == [{"result": 0, "note": "with 2,500 behind"}]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_share_what_they_are_to_take_off_a_backlog(tmp_path: Path) -> None:
+    plan = Plan(n=601)
+    with Ground(None, tmp_path) as ground, ground.fresh() as url:
+        assert drain(task_of(plan, ground, url), plan.n, ground, processes=2, backlog=3000).faults == ()
+
+
+def test_a_snapshot_of_a_file_is_held_while_its_jobs_are_worked_off(tmp_path: Path) -> None:
+    sizes = ("--n", "600", "--concurrency", "10", "--processes", "1")
+    answer = taken(tmp_path, "--only", "enqueue_many,drain", "--pin-snapshot", *sizes)
+    assert answer["conditions"]["pin_snapshot"] is True
+    assert [result["fifths"] is None for result in answer["results"]] == [True, False, False, False]
+
+
+def test_the_second_of_two_jobs_is_timed(tmp_path: Path) -> None:
+    (pair,) = taken(tmp_path, "--only", "pair", "--n", "3")["results"]
+    assert (pair["processes"], pair["n"]) == (2, 3)
+    assert 0 < pair["p50_ms"] <= pair["p95_ms"] <= pair["p99_ms"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--only", "speed"),
+        ("--only", "bare"),
+        ("--n", "0"),
+        ("--concurrency", "many"),
+        ("--keep", "soon"),
+        ("--backlog", "-1"),
+        ("--pin-snapshot",),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(tmp_path: Path, wrong: tuple[str, ...]) -> None:
     done = bench(tmp_path, "--url", "memory://", *wrong)
     assert done.returncode == 2
     assert done.stderr.startswith("stoker: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -28,6 +29,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     payload: int = 0
     keep: str | int = 0
     concurrency: int = USUAL_CONCURRENCY
+    stop_after: int | None = None
+    """How many jobs a worker works off before it stops; None lets it empty the store."""
+    pin_snapshot: bool = False
+    """Whether the enqueuer holds an old snapshot open, for as long as it has the store open."""
 
 
 class BenchApp:
@@ -35,9 +40,10 @@ class BenchApp:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.performed: list[int] = []
+        # Arrays: a list's numbers are objects, and the memory of a worker is one of the figures.
+        self.performed = array("q")
         """The number of each job that ran in this process."""
-        self.delays: list[int] = []
+        self.delays = array("q")
         """Nanoseconds from before the enqueue to the start of the handler, where the handler takes them."""
         self.stoker: Stoker[Any] = Stoker(
             task.url, settings={"workers": {"mode": "queue"}, "imports": [], "blocking_enqueue": "allow"}
@@ -53,6 +59,12 @@ class BenchApp:
     async def aenqueue(self, number: int) -> None:
         """Do the same without blocking the event loop."""
         await self.stoker.aenqueue_many([self.draft(number)])
+
+    def open(self) -> None:
+        """Open the store, so that no measurement pays for its schema or its first connection."""
+        self.stoker.check()
+        store = self.stoker.store()
+        store.run(store.workers())  # costs the same however many jobs there are
 
     def counts(self) -> list[QueueCount]:
         """Count what is in the store."""

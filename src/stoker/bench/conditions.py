@@ -29,6 +29,8 @@ def conditions(plan: Plan, ground: Ground) -> dict[str, object]:
         "n": plan.n,
         "payload_bytes": plan.payload,
         "keep": str(plan.keep),
+        "backlog": plan.backlog,
+        "pin_snapshot": plan.pin_snapshot,
     }
 
 
@@ -46,6 +48,8 @@ async def _event_loop() -> str:
 
 def _particulars(ground: Ground) -> dict[str, object]:
     """Ask the store what it is and how carefully it writes."""
+    if ground.side is not None:
+        return ground.side.particulars()
     if ground.scheme != "sqlite":
         return {}
     with ground.fresh() as url:

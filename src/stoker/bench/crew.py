@@ -20,17 +20,13 @@ class Crew:
     """A number of worker processes that have started and wait for ``go``; a context manager that ends them."""
 
     def __init__(self, task: Task, processes: int) -> None:
-        self._task = msgspec.json.encode(task).decode()
-        self._processes = processes
+        self._tasks = [_share(task, processes, place) for place in range(processes)]
         self._hands: list[subprocess.Popen[str]] = []
 
     def say(self, *words: str) -> None:
         """Send words to all of them; one that has died shows when its answer is read."""
         for hand in self._hands:
-            if hand.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    hand.stdin.write("".join(f"{word}\n" for word in words))
-                    hand.stdin.flush()
+            _tell(hand, *words)
 
     def finish(self) -> list[ShiftReport]:
         """Let them empty the store and give their reports; StokerError when one has died."""
@@ -47,12 +43,13 @@ class Crew:
         return reports
 
     def __enter__(self) -> Self:
-        for _ in range(self._processes):
+        for _ in self._tasks:
             # A module name and nothing else: what the process needs to know comes over its standard input.
             command = [sys.executable, "-m", "stoker.bench.worker"]
             hand = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
             self._hands.append(hand)
-        self.say(self._task)
+        for hand, task in zip(self._hands, self._tasks, strict=True):
+            _tell(hand, msgspec.json.encode(task).decode())
         for hand in self._hands:
             if hand.stdout is None or hand.stdout.readline().strip() != READY:
                 self._end()
@@ -72,3 +69,18 @@ class Crew:
                 if pipe is not None and not pipe.closed:
                     pipe.close()
             hand.wait()
+
+
+def _tell(hand: subprocess.Popen[str], *words: str) -> None:
+    if hand.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            hand.stdin.write("".join(f"{word}\n" for word in words))
+            hand.stdin.flush()
+
+
+def _share(task: Task, processes: int, place: int) -> Task:
+    """Give one process its part of the jobs after which all are to stop."""
+    if task.stop_after is None:
+        return task
+    each, odd = divmod(task.stop_after, processes)
+    return msgspec.structs.replace(task, stop_after=each + (place < odd))

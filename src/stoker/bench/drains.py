@@ -9,12 +9,13 @@ import msgspec
 
 from stoker.bench.application import BenchApp, Task
 from stoker.bench.crew import Crew
-from stoker.bench.enqueueing import fill, opened, task_of
+from stoker.bench.enqueueing import fill, opened, pile, task_of
 from stoker.bench.figures import Figure, Skipped, rate
 from stoker.bench.ground import Ground
 from stoker.bench.plan import DEFAULT_KEEP, USUAL_CONCURRENCY, Plan
 from stoker.bench.shift import Shift, ShiftReport, until_empty
-from stoker.bench.verify import leftovers, miscounts
+from stoker.bench.tempo import LEAST, fifths, last_to_first
+from stoker.bench.verify import leftovers, miscounts, miscounts_of_some
 from stoker.core.duration import keep_micros
 from stoker.runtime.process import run
 
@@ -30,7 +31,12 @@ def drains(plan: Plan, ground: Ground) -> Iterator[Figure | Skipped]:
             continue
         with ground.fresh() as url:
             task = msgspec.structs.replace(task_of(plan, ground, url), concurrency=concurrency)
-            yield drain(task, plan.n, ground, processes)
+            yield drain(task, plan.n, ground, processes, backlog=plan.backlog)
+    if not plan.backlog:  # it would have to be enqueued for each
+        yield from _others(plan, ground)
+
+
+def _others(plan: Plan, ground: Ground) -> Iterator[Figure]:
     with ground.fresh() as url:
         task = msgspec.structs.replace(task_of(plan, ground, url), handler="thread", payload=0)
         yield drain(task, plan.n, ground, note="sync jobs, in threads")
@@ -55,28 +61,48 @@ def combinations(plan: Plan) -> list[tuple[int, int]]:
     return list(dict.fromkeys([*by_concurrency, *((usual, processes) for processes in plan.processes)]))
 
 
-def drain(task: Task, n: int, ground: Ground, processes: int = 1, note: str = "") -> Figure:
-    """Enqueue n jobs, work them off, and account for each of them and for what the store still has."""
-    with opened(task) as bench:
+def drain(task: Task, n: int, ground: Ground, processes: int = 1, note: str = "", backlog: int = 0) -> Figure:
+    """Enqueue n jobs, work them off, and account for each of them and for what the store still has.
+
+    With a ``backlog`` so many more stand behind them, and the workers stop after n.
+    """
+    if backlog:
+        task = msgspec.structs.replace(task, stop_after=n)
+    with opened(task, ground) as bench:
         fill(bench, n)
+        pile(bench, n, backlog)
         gc.collect()
         reports = _worked(bench, processes) if ground.shared else [run(Shift(bench).run(until_empty))]
-        kept = n if task.keep == DEFAULT_KEEP or keep_micros(task.keep) != 0 else 0
-        performed = [number for report in reports for number in report.performed]
-        faults = (*miscounts(n, performed), *leftovers(bench.counts(), kept))
-    took = span(reports)
+        faults = _faults(bench, n, backlog, [number for report in reports for number in report.performed])
+    took, ended = span(reports), max(report.ended.at for report in reports)
     cpu = sum(report.ended.cpu - report.started.cpu for report in reports)
+    told = n >= LEAST or task.pin_snapshot or backlog > 0
+    rates = fifths(n, ended, [report.ticks for report in reports]) if told else None
     return Figure(
         measure="drain",
         concurrency=task.concurrency,
         processes=processes,
         n=n,
         rate=rate(n, took),
+        fifths=rates,
+        last_to_first=last_to_first(rates),
         cpu_percent=round(100 * cpu / took, 1) if took else None,
         rss_mb=max(report.rss_mb for report in reports),
         verified=not faults,
-        note=note,
+        note=note or (f"with {backlog:,} behind" if backlog else ""),
         faults=faults,
+    )
+
+
+def _faults(bench: BenchApp, n: int, backlog: int, performed: Sequence[int]) -> tuple[str, ...]:
+    keep = bench.task.keep
+    keeps = keep == DEFAULT_KEEP or keep_micros(keep) != 0
+    if not backlog:
+        return (*miscounts(n, performed), *leftovers(bench.counts(), n if keeps else 0))
+    total = n + backlog
+    return (
+        *miscounts_of_some(n, total, performed),
+        *leftovers(bench.counts(), len(performed) if keeps else 0, available=total - len(performed)),
     )
 
 

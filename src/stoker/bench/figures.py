@@ -21,11 +21,19 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     n: int = 0
     rate: float | None = None
     """Jobs per second."""
+    of_bare: float | None = None
+    """The rate, as a part of that of the database's bare statements in the same run."""
+    fifths: tuple[float, ...] | None = None
+    """Jobs per second of each fifth of a long drain."""
+    last_to_first: float | None = None
+    """The rate of the last fifth, as a part of that of the first."""
     p50_ms: float | None = None
     p95_ms: float | None = None
     p99_ms: float | None = None
     cpu_percent: float | None = None
     """CPU time of the workers, of one core."""
+    server_cpu_percent: float | None = None
+    """CPU time of the store's server, of one core; None where it is another machine's or there is none."""
     rss_mb: float | None = None
     """Resident memory of the largest worker at its end, in megabytes of 10⁶ bytes."""
     verified: bool = True

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote
 
-from stoker.stores.urls import canonical_url, mask, open_store, sqlite_path
+from stoker.bench.sides import Side, elsewhere, scheme_of, side_of
+from stoker.errors import ConfigurationError
+from stoker.stores.urls import mask, open_store, sqlite_path
+
+_SNAPSHOTS = ("postgresql", "sqlite")
 
 
 class Ground:
@@ -30,8 +34,10 @@ class Ground:
         (self.home / "config").mkdir()
         self.url = "sqlite:///(temporary)" if url is None else mask(url)
         """The URL as it may be shown."""
-        self.scheme = "sqlite" if url is None else canonical_url(url).partition(":")[0]
-        self._redis = url if url is not None and self.scheme.startswith("redis") else ""
+        self.scheme = "sqlite" if url is None else scheme_of(url)
+        self.side: Side | None = None if url is None else side_of(url)
+        """The server, if the store has one."""
+        self._given = url or ""
         self._folder = self.home
         self._options = ""
         """What the URL says of how its store is used, which holds for ours too."""
@@ -51,8 +57,8 @@ class Ground:
         if not self.shared:
             yield "memory://"
             return
-        if self._redis:
-            yield from self._fresh_prefix()
+        if self.side is not None:
+            yield from self._fresh_place()
             return
         file = self._folder / f"stoker-bench-{secrets.token_hex(4)}.sqlite3"
         try:
@@ -61,18 +67,45 @@ class Ground:
             for path in self._folder.glob(f"{file.name}*"):
                 path.unlink(missing_ok=True)
 
-    def _fresh_prefix(self) -> Iterator[str]:
-        parts = urlsplit(self._redis)
-        options = [(name, value) for name, value in parse_qsl(parts.query) if name != "prefix"]
-        options.append(("prefix", f"stoker-bench-{secrets.token_hex(4)}"))
-        url = urlunsplit(parts._replace(query=urlencode(options)))
+    def _fresh_place(self) -> Iterator[str]:
+        # A name that is right for a schema and for a prefix of keys.
+        url = elsewhere(self._given, f"stoker_bench_{secrets.token_hex(4)}")
         try:
             yield url
         finally:
-            from stoker.stores.redis import RedisStore
+            if (side := side_of(url)) is not None:
+                side.drop()
 
-            with contextlib.closing(RedisStore(url, shown=mask(url))) as store:
-                store.drop()
+    @contextlib.contextmanager
+    def pinned(self, url: str) -> Iterator[None]:
+        """Hold a snapshot of an open store, so that its server must keep what is deleted meanwhile."""
+        if self.scheme == "sqlite":
+            from stoker.stores.sqlite.measuring import pinned
+
+            with pinned(url, self.home):
+                yield
+            return
+        from stoker.stores.postgres.measuring import PostgresSide
+
+        with PostgresSide(url, mask(url)).pinned():
+            yield
+
+    def check_snapshots(self) -> None:
+        """Refuse a store without snapshots: ConfigurationError."""
+        if self.scheme not in _SNAPSHOTS:
+            raise ConfigurationError(
+                f"pin-snapshot: {self.scheme}:// has no snapshots; use it with postgresql:// or sqlite://"
+            )
+
+    def check_yardstick(self) -> None:
+        """Refuse a store beside which there is nothing bare to measure: ConfigurationError."""
+        if not self.has_yardstick:
+            raise ConfigurationError(f"only: bare is measured on postgresql://, not on {self.scheme}://")
+
+    @property
+    def has_yardstick(self) -> bool:
+        """Tell whether bare statements can be measured too."""
+        return self.scheme == "postgresql"
 
     def __enter__(self) -> Self:
         return self

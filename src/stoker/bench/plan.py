@@ -9,8 +9,9 @@ import msgspec
 from stoker.core.duration import keep_micros
 from stoker.errors import ConfigurationError
 
-Measure: TypeAlias = Literal["enqueue", "enqueue_many", "drain", "latency", "idle", "memory"]
+Measure: TypeAlias = Literal["bare", "enqueue", "enqueue_many", "drain", "latency", "pair", "idle", "memory"]
 MEASURES: Final[tuple[Measure, ...]] = get_args(Measure)
+"""In the order in which they are taken: what others are held against comes first."""
 
 DEFAULT_JOBS: Final = 10_000
 DEFAULT_KEEP: Final = "default"
@@ -30,6 +31,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     keep: str | int = 0
     """How long finished jobs are kept: a duration, seconds, ``"forever"``, ``"default"`` (the settings'), or 0."""
     only: tuple[Measure, ...] = MEASURES
+    backlog: int = 0
+    """Jobs that stand in the queue beside those that a drain works off."""
+    pin_snapshot: bool = False
+    """Whether another connection holds an old snapshot open meanwhile."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured: ConfigurationError."""
@@ -38,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             ("concurrency", self.concurrency, 1),
             ("processes", self.processes, 1),
             ("payload", (self.payload,), 0),
+            ("backlog", (self.backlog,), 0),
         ):
             if any(value < least for value in values):
                 raise ConfigurationError(f"{name}: {', '.join(map(str, values))}: write numbers from {least}")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import resource
 import sys
 import time
+from array import array
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 from stoker.app.choice import Choice
 from stoker.bench.application import QUEUE, BenchApp
+from stoker.bench.tempo import STRIDE
+from stoker.core.job import State
 from stoker.runtime.worker import Worker
 from stoker.telemetry.events import AttemptEnded, Event
 
@@ -36,6 +41,8 @@ class ShiftReport(msgspec.Struct, frozen=True, kw_only=True):
     """When the store accepted the last ending; the start where there was none."""
     marks: list[Mark]
     rss_mb: float
+    ticks: list[float] = []
+    """When every 100th ending was accepted."""
 
 
 class Shift:
@@ -45,9 +52,12 @@ class Shift:
         self._bench = bench
         self._marks: list[Mark] = []
         self._ended = 0.0
+        self._endings = 0
+        self._ticks = array("d")
+        self._enough = math.inf if bench.task.stop_after is None else bench.task.stop_after
         self._worker: Worker | None = None
 
-    async def run(self, conduct: Callable[[Shift], Awaitable[None]]) -> ShiftReport:
+    async def run(self, conduct: Conductor) -> ShiftReport:
         """Work until the conductor has said `finish` and the store is empty."""
         stoker, task = self._bench.stoker, self._bench.task
         (self._worker,) = stoker.make_workers(Choice(queues=(QUEUE,), concurrency=task.concurrency), None)
@@ -67,24 +77,37 @@ class Shift:
         self._marks.append(_mark())
 
     def finish(self) -> None:
-        """Stop as soon as the store is empty."""
+        """Stop as soon as the store is empty, or the task's number of jobs is done."""
         if self._worker is not None:
             self._worker.finish()
 
     def _hear(self, event: Event) -> None:
-        # Called for every job: the clock alone, and nothing that allocates.
-        if type(event) is AttemptEnded:
-            self._ended = time.monotonic()
+        # Called for every job: the clock, a count, and nothing that allocates. What is given back has not ended.
+        if type(event) is not AttemptEnded or event.settlement.state is not State.COMPLETED:
+            return
+        if self._endings >= self._enough:
+            return
+        self._endings += 1
+        self._ended = time.monotonic()
+        if not self._endings % STRIDE:
+            self._ticks.append(self._ended)
+        if self._endings >= self._enough and self._worker is not None:
+            self._worker.stop()
 
     def _report(self, started: Mark) -> ShiftReport:
         return ShiftReport(
-            performed=self._bench.performed,
-            delays=self._bench.delays,
+            rss_mb=resident_mb(),  # before the lists that follow
+            performed=self._bench.performed.tolist(),
+            delays=self._bench.delays.tolist(),
             started=started,
             ended=Mark(self._ended or started.at, time.process_time()),
             marks=self._marks,
-            rss_mb=resident_mb(),
+            ticks=self._ticks.tolist(),
         )
+
+
+Conductor: TypeAlias = Callable[[Shift], Awaitable[None]]
+"""Says what happens during a shift."""
 
 
 async def until_empty(shift: Shift) -> None:

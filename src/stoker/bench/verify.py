@@ -26,11 +26,23 @@ def miscounts(n: int, performed: Iterable[int]) -> list[str]:
     return found
 
 
-def leftovers(counts: Iterable[QueueCount], kept: int) -> list[str]:
-    """Say how a drained store differs from one that holds ``kept`` completed jobs and nothing else."""
+def miscounts_of_some(n: int, total: int, performed: Sequence[int]) -> list[str]:
+    """Say what is wrong with the numbers where at least n of ``total`` jobs were to run, no matter which."""
+    found = [fault for fault in miscounts(total, performed) if "never ran" not in fault]
+    if len(performed) < n:
+        found.append(f"{_jobs(len(performed))} ran, not {n}")
+    return found
+
+
+def leftovers(counts: Iterable[QueueCount], kept: int, available: int = 0) -> list[str]:
+    """Say how a drained store differs from one that holds ``kept`` completed and ``available`` other jobs."""
     states: Counter[State] = Counter()
     for count in counts:
         states[count.state] += count.count
+    if available:
+        if states[State.AVAILABLE] != available:
+            return [f"{_jobs(states[State.AVAILABLE])} left available, not {available}"]
+        del states[State.AVAILABLE]
     found = [f"{_jobs(number)} left {state}" for state, number in sorted(states.items()) if _wrong(state) and number]
     if states[State.COMPLETED] != kept:
         found.append(f"{_jobs(states[State.COMPLETED])} kept as completed, not {kept}")

@@ -22,8 +22,7 @@ READY = "ready"
 def main() -> None:
     """Serve one bench, then leave the report on standard output."""
     bench = BenchApp(msgspec.json.decode(sys.stdin.readline(), type=Task))
-    bench.stoker.check()
-    bench.counts()  # opens the store, so that a drain does not pay for it
+    bench.open()
     sys.stdout.write(f"{READY}\n")
     sys.stdout.flush()
     if sys.stdin.readline().strip() != "go":

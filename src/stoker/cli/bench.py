@@ -15,9 +15,11 @@ from stoker.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from stoker.bench.figures import Figure, Skipped
+    from stoker.bench.ground import Ground
     from stoker.bench.plan import Plan
 
 COLUMNS = ("measure", "at once", "processes", "jobs", "jobs/s", "p50 ms", "p95 ms", "p99 ms", "CPU %", "RSS MB", "")
+SHOWN = "bare, enqueue, enqueue_many, drain, latency, pair, idle, memory"
 
 
 @click.command(cls=Verb)
@@ -26,36 +28,51 @@ COLUMNS = ("measure", "at once", "processes", "jobs", "jobs/s", "p50 ms", "p95 m
 @click.option("--processes", default="1,2,4", show_default=True, help="Worker processes, of each drain.")
 @click.option("--payload", default=0, metavar="BYTES", help="Text that each job carries beside its integer.")
 @click.option("--keep", default="0", show_default=True, metavar="DURATION", help='"1h", "forever", "default", or 0.')
-@click.option("--only", metavar="MEASURE[,…]", help="enqueue, enqueue_many, drain, latency, idle, memory; else all.")
-def bench(n: int, concurrency: str, processes: str, payload: int, keep: str, only: str | None) -> ExitCode:
-    """Measure a store: enqueue, drain, latency, idle CPU, memory.
+@click.option("--backlog", default=0, metavar="N", help="Jobs that stand in the queue behind those of each drain.")
+@click.option("--pin-snapshot", is_flag=True, help="Let another connection hold an old snapshot open meanwhile.")
+@click.option("--only", metavar="MEASURE[,…]", help=f"{SHOWN}; else all that the store has.")
+def bench(
+    n: int,
+    concurrency: str,
+    processes: str,
+    payload: int,
+    keep: str,
+    backlog: int,
+    pin_snapshot: bool,
+    only: str | None,
+) -> ExitCode:
+    """Measure a store: enqueue, drain, latency, idle CPU, memory; on PostgreSQL also bare statements beside it.
 
     On --url, or on a SQLite file in a temporary folder. It works in a place of its own, which it removes: never on
     a user's jobs. Exits 1 when a job was lost, ran twice or was left over.
     """
-    from stoker.bench.plan import MEASURES, Plan, measures, numbers
-
-    plan = Plan(
-        n=n,
-        concurrency=numbers(concurrency, "concurrency"),
-        processes=numbers(processes, "processes"),
-        payload=payload,
-        keep=int(keep) if keep.isdecimal() else keep,
-        only=MEASURES if only is None else measures(only),
-    )
-    return _run(plan)
-
-
-def _run(plan: Plan) -> ExitCode:
-    from stoker.bench.conditions import conditions
-    from stoker.bench.figures import Figure, as_json
     from stoker.bench.ground import Ground
-    from stoker.bench.run import measured
+    from stoker.bench.plan import Plan, measures, numbers
+    from stoker.bench.run import usual
     from stoker.settings import find_root
 
     with Ground(current().url, find_root(Path.cwd())) as ground:
-        said = conditions(plan, ground)
-        taken = _told(measured(plan, ground))
+        plan = Plan(
+            n=n,
+            concurrency=numbers(concurrency, "concurrency"),
+            processes=numbers(processes, "processes"),
+            payload=payload,
+            keep=int(keep) if keep.isdecimal() else keep,
+            only=usual(ground) if only is None else measures(only),
+            backlog=backlog,
+            pin_snapshot=pin_snapshot,
+        )
+        return _run(plan, ground)
+
+
+def _run(plan: Plan, ground: Ground) -> ExitCode:
+    from stoker.bench.conditions import conditions
+    from stoker.bench.figures import Figure, as_json
+    from stoker.bench.run import check, measured
+
+    check(plan, ground)
+    said = conditions(plan, ground)
+    taken = _told(measured(plan, ground))
     figures = [one for one in taken if isinstance(one, Figure)]
     skipped = [one for one in taken if not isinstance(one, Figure)]
     if current().as_json:
@@ -78,8 +95,9 @@ def _told(measured: Iterator[Figure | Skipped]) -> list[Figure | Skipped]:
 
 
 def _print(conditions: Mapping[str, object], figures: Sequence[Figure], skipped: Sequence[Skipped]) -> None:
+    width = max(map(len, conditions)) + 2
     for name, value in conditions.items():
-        click.echo(f"{name.replace('_', ' '):<14}{value}")
+        click.echo(f"{name.replace('_', ' '):<{width}}{value}")
     click.echo()
     print_table(COLUMNS, [_row(figure) for figure in figures])
     for one in skipped:
@@ -96,8 +114,21 @@ def _row(figure: Figure) -> tuple[object, ...]:
         *(None if value is None else f"{value:.2f}" for value in (figure.p50_ms, figure.p95_ms, figure.p99_ms)),
         None if figure.cpu_percent is None else f"{figure.cpu_percent:g}",
         None if figure.rss_mb is None else f"{figure.rss_mb:g}",
-        figure.note if figure.verified else f"{figure.note} NOT VERIFIED".lstrip(),
+        "; ".join(_remarks(figure)),
     )
+
+
+def _remarks(figure: Figure) -> Iterator[str]:
+    if not figure.verified:
+        yield "NOT VERIFIED"
+    if figure.note:
+        yield figure.note
+    if figure.of_bare is not None and figure.measure != "bare":
+        yield f"{figure.of_bare:.0%} of bare"
+    if figure.fifths is not None:
+        yield f"fifths {' '.join(f'{rate:,.0f}' for rate in figure.fifths)}, last to first {figure.last_to_first}"
+    if figure.server_cpu_percent is not None:
+        yield f"server {figure.server_cpu_percent:g} %"
 
 
 def _verdict(figures: Sequence[Figure]) -> ExitCode:

@@ -28,7 +28,9 @@ def test_an_unknown_measure_is_told_which_there_are() -> None:
         measures("drain,speed")
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"concurrency": (1, 0)}, {"processes": (0,)}, {"payload": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"n": 0}, {"concurrency": (1, 0)}, {"processes": (0,)}, {"payload": -1}, {"backlog": -1}]
+)
 def test_what_cannot_be_measured_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Plan(**wrong)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stoker.bench.verify import leftovers, miscounts, waiting
+from stoker.bench.verify import leftovers, miscounts, miscounts_of_some, waiting
 from stoker.core.job import QueueCount, State
 
 
@@ -65,3 +65,28 @@ def test_a_discarded_job_is_a_fault_though_it_has_ended() -> None:
 
 def test_waiting_counts_what_has_not_ended() -> None:
     assert waiting([count(State.AVAILABLE, 3), count(State.RUNNING, 1), count(State.COMPLETED, 5)]) == 4
+
+
+def test_of_a_backlog_any_jobs_may_run_so_many_as_were_to() -> None:
+    assert miscounts_of_some(3, 10, [9, 0, 4, 5]) == []
+
+
+def test_of_a_backlog_too_few_runs_doubled_runs_and_strange_ones_are_named() -> None:
+    assert miscounts_of_some(4, 10, [1, 1, 12]) == [
+        "1 job ran more than once: 1 (2 times)",
+        "1 job ran that was not enqueued: 12",
+        "3 jobs ran, not 4",
+    ]
+
+
+def test_the_rest_of_a_backlog_stays_available() -> None:
+    assert leftovers([count(State.AVAILABLE, 7)], kept=0, available=7) == []
+
+
+def test_a_job_that_vanished_from_a_backlog_is_missed() -> None:
+    assert leftovers([count(State.AVAILABLE, 6)], kept=0, available=7) == ["6 jobs left available, not 7"]
+
+
+def test_a_job_that_still_runs_beside_a_backlog_is_left_over() -> None:
+    counts = [count(State.AVAILABLE, 7), count(State.RUNNING, 1)]
+    assert leftovers(counts, kept=0, available=7) == ["1 job left running"]
