@@ -62,13 +62,14 @@ class Scene:
 
     def assert_all_done(self, total: int) -> None:
         """Wait until all is done, then see that all was done, and each ending stored once."""
-        until(self._is_finished, 60, "all jobs ended")
+        until(self.is_finished, 60, "all jobs ended")
         assert {int(line) for line in self.lines()} == set(range(total))
         assert {job.state for job in self.jobs()} == {State.COMPLETED}
         ended = Counter(line for line in self.lines(".settled") if line.endswith(" completed"))
         assert set(ended.values()) == {1}
 
-    def _is_finished(self) -> bool:
+    def is_finished(self) -> bool:
+        """Tell whether all jobs ended; False while nobody answers."""
         with contextlib.suppress(StoreUnavailable):
             return self.unfinished() == 0
         return False
@@ -146,7 +147,7 @@ def test_a_failover_by_sentinels_is_followed(redis_sentinel: ValkeySentinel, tmp
         until(lambda: len(scene.lines()) > 100, what="first effects")
         redis_sentinel.fail_over()
         scene.notes(2000, 2100)
-        until(lambda: scene._is_finished(), 60, "all jobs ended")
+        until(scene.is_finished, 60, "all jobs ended")
         # Replication is behind by moments, so an ending may be lost: its job then runs again, but none is missing.
         assert {int(line) for line in scene.lines()} == set(range(2100))
 
@@ -252,11 +253,11 @@ def test_a_sleeper_whose_connection_went_silent_hears_again(redis_url: str, monk
 def test_a_server_whose_memory_is_full_refuses_jobs_whole_and_lets_the_others_be_worked_off(own_redis: Valkey) -> None:
     with contextlib.closing(RedisStore(own_redis.url)) as store, own_redis.client() as client:
         store.run(store.enqueue([NewJob("note", "1"), NewJob("note", "2")], new_call()))
-        before: dict[bytes, Any] = {key: client.dump(key) for key in client.keys()}
+        before: dict[bytes, Any] = {key: client.dump(key) for key in client.scan_iter()}
         client.config_set("maxmemory", "1")
         with pytest.raises(StoreUnavailable, match="memory is full"):
             store.run(store.enqueue([NewJob("note", "3")] * 500, new_call()))
-        assert {key: client.dump(key) for key in client.keys()} == before
+        assert {key: client.dump(key) for key in client.scan_iter()} == before
         claims = store.run(store.claim({"default": 9}, ["note"], [""], new_token(), "w", LEASE)).claims
         assert [claimed.args for claimed in claims] == ["1", "2"]
         answers = store.run(store.settle([Settlement(c.id, c.token, State.COMPLETED, keep=0) for c in claims]))
@@ -264,9 +265,9 @@ def test_a_server_whose_memory_is_full_refuses_jobs_whole_and_lets_the_others_be
 
 
 def test_a_replica_takes_nothing(redis_sentinel: ValkeySentinel) -> None:
-    with contextlib.closing(RedisStore(f"{redis_sentinel.replica.url}?timeout=300ms")) as store:
-        with pytest.raises(StoreUnavailable, match="replica and takes no writes"):
-            store.run(store.enqueue([NewJob("note", "1")], new_call()))
+    store = RedisStore(f"{redis_sentinel.replica.url}?timeout=300ms")
+    with contextlib.closing(store), pytest.raises(StoreUnavailable, match="replica and takes no writes"):
+        store.run(store.enqueue([NewJob("note", "1")], new_call()))
 
 
 def test_a_forked_child_has_connections_of_its_own(redis_url: str) -> None:

@@ -99,6 +99,17 @@ class RedisDriver:
             self._place.lost(address)
             raise
 
+    def visit(self, task: Callable[[Link], T], verb: str) -> T:
+        """Do a task on a connection of its own; StoreUnavailable when the server does not answer."""
+        try:
+            link = self.connect(self.target.timeout)
+            try:
+                return task(link)
+            finally:
+                link.disconnect()
+        except (RedisError, OSError) as error:
+            raise unavailable(error, self._url, verb) from error
+
     def close(self) -> None:
         """Close the connections and end the threads; a later command opens them again."""
         with self._lock:

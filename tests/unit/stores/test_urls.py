@@ -73,8 +73,6 @@ def test_an_absolute_path_with_three_slashes_is_an_error_where_its_folder_would_
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://db/shop",
-        "postgres://db/shop",
         "amqp://mq",
         "amqps://mq",
         "sidekiq+redis://cache",
@@ -119,5 +117,5 @@ def test_a_masked_url_has_no_secret(url: str, masked: str) -> None:
 
 def test_a_url_in_an_error_is_masked(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        open_store("postgresql://me:hunter2@db/shop", root=tmp_path)
+        open_store("pgmq+postgresql://me:hunter2@db/shop", root=tmp_path)
     assert "hunter2" not in str(caught.value)

@@ -9,6 +9,7 @@ from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry, Script
 from stoker.core.filters import Filter
+from stoker.core.finding import Finding
 from stoker.core.job import (
     CallId,
     Changed,
@@ -33,6 +34,7 @@ from stoker.errors import ConfigurationError, NotSupported
 from stoker.stores.base import Store, check_enqueue
 from stoker.stores.redis import control, intake, look, work
 from stoker.stores.redis.commands import Scripts, Walk
+from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
 from stoker.stores.redis.waiting import Waiting
 
@@ -106,6 +108,10 @@ class RedisStore(Store):
     def pending_migrations(self) -> Sequence[str]:
         """Name none."""
         return ()
+
+    def examine(self) -> Sequence[Finding]:
+        """Look for what slows this store down or loses its jobs."""
+        return self._driver.visit(examine, "doctor")
 
     def drop(self) -> None:
         """Delete everything that the store has, under whatever key."""
