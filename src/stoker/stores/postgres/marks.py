@@ -7,9 +7,10 @@ one reached, and from time to time (a sweep) at the very beginning, where late c
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping, Sequence
+from math import inf
 from threading import Lock
+from time import monotonic
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -20,7 +21,7 @@ START: Final = -(2**63)
 MOST_PRIORITIES: Final = 8
 """Priorities of one lane whose places are remembered; more are seldom, and each costs a look at the index."""
 SWEEP_SHARE: Final = 20
-"""A sweep may take a twentieth of the time."""
+"""Sweeps may take a twentieth of the time."""
 
 
 class Lane(NamedTuple):
@@ -55,21 +56,41 @@ class Marks:
     def __init__(self) -> None:
         self._lock = Lock()
         self._reached: dict[Lane, Reached] = {}
-        self._sweep_at = 0.0
+        self._sweep_at: dict[str, float] = {}
+        self._owed: set[str] = set()
+        """The queues that were looked into since their last sweep, but not from the beginning."""
+        self.due_from = START
+        """Where the line of scheduled jobs begins; what is due earlier came late, and the next sweep finds it."""
+        self.expired_from = START
+        self.taken_from = START
+        """Where the next batch of a round of pruning begins, among finished jobs and among receipts."""
 
-    def sweep_is_due(self) -> bool:
-        """Tell whether the next claim should look from the very beginning."""
-        return time.monotonic() >= self._sweep_at
+    def sweeping(self, queues: Collection[str]) -> frozenset[str]:
+        """Tell into which of the queues the next claim should look from the very beginning."""
+        now = monotonic()
+        with self._lock:
+            return frozenset(queue for queue in queues if now >= self._sweep_at.get(queue, 0.0))
 
-    def swept(self, duration: float) -> None:
-        """Take note of how long a sweep took, in seconds."""
-        self._sweep_at = time.monotonic() + SWEEP_SHARE * duration
+    def swept(self, queues: Collection[str], duration: float) -> None:
+        """Take note of how long a sweep took, in seconds; queues that are swept by themselves share the time."""
+        with self._lock:
+            known = len(self._sweep_at.keys() | queues)
+            at = monotonic() + SWEEP_SHARE * duration * known / len(queues)
+            self._sweep_at.update(dict.fromkeys(queues, at))
+            self._owed.difference_update(queues)
+
+    def patience(self, queues: Collection[str]) -> float:
+        """Tell how long one may sleep, in seconds, until a sweep shows what a bounded look cannot have seen."""
+        with self._lock:
+            owed = [self._sweep_at.get(queue, 0.0) for queue in self._owed.intersection(queues)]
+        return max(0.0, min(owed) - monotonic()) if owed else inf
 
     def forget(self) -> None:
         """Begin anew: somebody else may have been at work meanwhile."""
-        self._sweep_at = 0.0
+        with self._lock:
+            self._sweep_at.clear()
 
-    def ranges(self, lanes: Sequence[Lane], demand: Mapping[str, int], *, sweep: bool) -> list[Range]:
+    def ranges(self, lanes: Sequence[Lane], demand: Mapping[str, int], sweeping: Collection[str]) -> list[Range]:
         """Give what a claim is to look into, the highest priorities first.
 
         A new priority is found at once: what lies between the known ones is looked into from the beginning.
@@ -79,7 +100,7 @@ class Marks:
             for lane in lanes:
                 wanted = demand[lane.queue]
                 high = HIGHEST
-                if not sweep:
+                if lane.queue not in sweeping:
                     for priority, start in sorted(self._reached.get(lane, {}).items(), reverse=True):
                         if priority < high:
                             found.append(Range(*lane, high, priority + 1, START, wanted))
@@ -88,7 +109,7 @@ class Marks:
                 found.append(Range(*lane, high, LOWEST, START, wanted))
         return found
 
-    def reached(self, last: Mapping[Stand, int], full: Collection[str], *, sweep: bool) -> None:
+    def reached(self, last: Mapping[Stand, int], full: Collection[str], sweeping: Collection[str]) -> None:
         """Take note of the last place that a claim took in each line; ``full`` are the queues that gave all it wanted.
 
         The mark goes back where a sweep filled up before it: there is more between. Where a sweep went all the way, or
@@ -98,7 +119,14 @@ class Marks:
             for (queue, route, name, priority), pos in last.items():
                 marks = self._reached.setdefault(Lane(queue, route, name), {})
                 lowest = min(stand[3] for stand in last if stand[:3] == (queue, route, name))
-                back = sweep and queue in full and priority == lowest
+                back = queue in sweeping and queue in full and priority == lowest
                 marks[priority] = pos if back else max(pos, marks.get(priority, pos))
                 while len(marks) > MOST_PRIORITIES:
                     del marks[next(iter(marks))]
+
+    def looked(self, queues: Collection[str], next_due: int | None, now: int) -> None:
+        """Take note of a claim that looked into the queues at the instant ``now`` and saw when the next job is due."""
+        with self._lock:
+            self._owed.update(queues)
+            # What is scheduled from now on is due later than now, if its transaction commits and the clock stays right.
+            self.due_from = now if next_due is None else min(next_due, now)

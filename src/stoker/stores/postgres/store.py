@@ -97,21 +97,23 @@ class PostgresStore(Store):
         """Run a command in this thread; ``on`` is a caller's connection whose transaction it joins."""
         if on is not None:
             return self._joining.run(on, self._waiting.notifying(command))
-        answer = self._driver.run(command, self._announcement(command))
-        self._ring(command)
+        announcement = self._waiting.announcement(command)
+        answer = self._driver.run(command, announcement)
+        self._waiting.committed(command, announcement)
         return answer
 
     async def arun(self, command: Command[T], on: object | None = None) -> T:
         """Run a command without blocking the event loop."""
         if on is not None:
             return await self._joining.arun(on, self._waiting.notifying(command))
-        answer = await self._driver.arun(command, self._announcement(command))
-        self._ring(command)
+        announcement = self._waiting.announcement(command)
+        answer = await self._driver.arun(command, announcement)
+        self._waiting.committed(command, announcement)
         return answer
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
         """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""
-        return await self._waiting.wait(queues, timeout)
+        return await self._waiting.wait(queues, min(timeout, self._marks.patience(queues)))
 
     def close(self) -> None:
         """Close the connections and stop listening."""
@@ -139,13 +141,6 @@ class PostgresStore(Store):
             self.migrate()
         elif missing := self.pending_migrations():
             raise schema.outdated(list(missing), self.url)
-
-    def _announcement(self, command: Command[Any]) -> Sql | None:
-        return self._waiting.announcement(command.queues) if isinstance(command, Rings) else None
-
-    def _ring(self, command: Command[Any]) -> None:
-        if isinstance(command, Rings):
-            self._waiting.ring(command.queues)
 
     # -- verbs; what each does is said in `Store` --------------------------------------------------------------------
 
@@ -178,9 +173,9 @@ class PostgresStore(Store):
             for route in dict.fromkeys(routes)
             for name in dict.fromkeys(names)
         ]
-        sweep = self._marks.sweep_is_due()
-        steps = work.claim_steps(lanes, demand, self._marks, token, worker, lease, sweep=sweep)
-        read = work.claimed(demand, self._marks, token, sweep=sweep)
+        sweeping = self._marks.sweeping(demand)
+        steps = work.claim_steps(lanes, demand, self._marks, token, worker, lease, sweeping)
+        read = work.claimed(demand, self._marks, token, sweeping)
         return Command("claim", steps, read, Retry.KEYED, durable=False)
 
     def extend(
@@ -197,13 +192,13 @@ class PostgresStore(Store):
         return Rings("settle", steps, read, Retry.KEYED)
 
     def promote(self, limit: int) -> Command[Moved]:
-        return Rings("promote", upkeep.promote_steps(limit), upkeep.promoted)
+        return Rings("promote", upkeep.promote_steps(limit, self._marks.due_from), upkeep.promoted)
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
         return Rings("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed)
 
     def prune(self, limit: int) -> Command[Changed]:
-        return Command("prune", upkeep.prune_steps(limit), upkeep.pruned)
+        return Command("prune", upkeep.prune_steps(limit, self._marks), upkeep.pruned(self._marks))
 
     def any(self, queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Command[bool]:
         return _reading("any", look.any_step(queues, names, routes), look.is_any)

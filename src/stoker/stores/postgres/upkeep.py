@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.duration import SECOND
 from stoker.core.job import Changed, JobId, Moved, Reclaimed, Token
 from stoker.stores.codes import encode
+from stoker.stores.postgres.marks import START, Marks
 from stoker.stores.postgres.slots import CLOSE_WINDOWS
 from stoker.stores.postgres.wire import LINED, read_ids
 
@@ -19,7 +20,7 @@ RECEIPTS_KEPT_FOR: Final = 3600 * SECOND
 
 PROMOTE: Final = f"""
 WITH due AS MATERIALIZED (
-    SELECT id FROM stoker.job WHERE state IN (1, 4) AND run_at <= :now
+    SELECT id FROM stoker.job WHERE state IN (1, 4) AND run_at >= :due_from::bigint AND run_at <= :now
     ORDER BY run_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
 ), placed AS MATERIALIZED (SELECT id, nextval('stoker.line') AS pos FROM due), moved AS (
     UPDATE stoker.job SET state = 2, pos = placed.pos FROM placed
@@ -27,12 +28,18 @@ WITH due AS MATERIALIZED (
 ), {LINED.format(moved="moved")}
 SELECT count(*) FROM moved"""
 
-NEXT_DUE: Final = "SELECT (SELECT run_at FROM stoker.job WHERE state IN (1, 4) ORDER BY run_at LIMIT 1) AS due"
+NEXT_DUE: Final = """SELECT (
+    SELECT run_at FROM stoker.job WHERE state IN (1, 4) AND run_at >= :due_from::bigint ORDER BY run_at LIMIT 1
+) AS due"""
 
 
-def promote_steps(limit: int) -> tuple[Sql, ...]:
-    """Give the steps that make due jobs available, those that were due first in front."""
-    return (Sql(CLOSE_WINDOWS, {}), Sql(PROMOTE, {"limit": limit}, replan=True), Sql(NEXT_DUE, {}))
+def promote_steps(limit: int, due_from: int) -> tuple[Sql, ...]:
+    """Give the steps that make due jobs available, those that were due first in front; none before ``due_from``."""
+    return (
+        Sql(CLOSE_WINDOWS, {}),
+        Sql(PROMOTE, {"limit": limit, "due_from": due_from}, replan=True),
+        Sql(NEXT_DUE, {"due_from": due_from}),
+    )
 
 
 def promoted(replies: Replies) -> Moved:
@@ -111,36 +118,48 @@ def reclaimed(replies: Replies) -> Reclaimed:
 
 PRUNE: Final = """
 WITH expired AS MATERIALIZED (
-    SELECT id FROM stoker.job WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
+    SELECT id, expires_at FROM stoker.job WHERE expires_at <= :now AND expires_at >= :expired_from::bigint
+    ORDER BY expires_at LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
 ), pruned AS (
     DELETE FROM stoker.job WHERE id = ANY (ARRAY(SELECT id FROM expired LIMIT :limit)) RETURNING id
 )
-SELECT (SELECT string_agg(id::text, ',' ORDER BY id) FROM pruned), (SELECT count(*) FROM expired) > :limit"""
+SELECT (SELECT string_agg(id::text, ',' ORDER BY id) FROM pruned), (SELECT count(*) FROM expired) > :limit,
+    (SELECT max(expires_at) FROM expired)"""
 
 DELETE_RECEIPTS: Final = """
 WITH old AS MATERIALIZED (
-    SELECT call FROM stoker.call WHERE at < :now - :kept::bigint ORDER BY at LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
+    SELECT call, at FROM stoker.call WHERE at < :now - :kept::bigint AND at >= :taken_from::bigint
+    ORDER BY at LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM stoker.call WHERE call = ANY (ARRAY(SELECT call FROM old LIMIT :limit))
 )
-SELECT count(*) > :limit FROM old"""
+SELECT count(*) > :limit, max(at) FROM old"""
 
 FORGET_WORKERS: Final = """
 DELETE FROM stoker.worker
 WHERE id = ANY (ARRAY(SELECT id FROM stoker.worker WHERE until <= :now FOR UPDATE SKIP LOCKED))"""
 
 
-def prune_steps(limit: int) -> tuple[Sql, ...]:
-    """Give the steps that delete what is kept no longer, each a bounded batch."""
-    params = {"limit": limit, "kept": RECEIPTS_KEPT_FOR}
+def prune_steps(limit: int, marks: Marks) -> tuple[Sql, ...]:
+    """Give the steps that delete what is kept no longer, each a bounded batch that begins where the last one ended."""
+    params: dict[str, Value] = {"limit": limit, "kept": RECEIPTS_KEPT_FOR}
+    params |= {"expired_from": marks.expired_from, "taken_from": marks.taken_from}
     return tuple(Sql(text, params) for text in (PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS))
 
 
-def pruned(replies: Replies) -> Changed:
-    """Read the answer of a prune; ``more`` also while old receipts are left."""
-    ((ids, more),) = replies[0]
-    gone = tuple(read_ids(ids))
-    return Changed(len(gone), more or replies[1][0][0], gone)
+def pruned(marks: Marks) -> Callable[[Replies], Changed]:
+    """Give the reader of a prune's answer; ``more`` also while old receipts are left."""
+
+    def read(replies: Replies) -> Changed:
+        ((ids, more, last),) = replies[0]
+        ((more_receipts, last_taken),) = replies[1]
+        # A round ends where nothing more is left; the next one begins at the very beginning.
+        marks.expired_from = last if more else START
+        marks.taken_from = last_taken if more_receipts else START
+        gone = tuple(read_ids(ids))
+        return Changed(len(gone), more or more_receipts, gone)
+
+    return read
 
 
 # -- lead ------------------------------------------------------------------------------------------------------------

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.job import Claim, Claimed, Extended, JobId, Token
 from stoker.stores.codes import encode
-from stoker.stores.postgres.marks import Lane, Marks
+from stoker.stores.postgres.marks import START, Lane, Marks
 from stoker.stores.postgres.wire import CLAIM, numbers
 
 MOST_ARGS: Final = 32 * 1024 * 1024
@@ -84,7 +85,9 @@ CLAIM_ONE_LINE: Final = _CLAIM.format(picked=_OF_ONE_LINE)
 CLAIM_SEVERAL_LINES: Final = _CLAIM.format(picked=_OF_SEVERAL_LINES)
 
 CLOCK: Final = """
-SELECT :now AS now, (SELECT run_at FROM stoker.job WHERE state IN (1, 4) ORDER BY run_at LIMIT 1) AS next_due,
+SELECT :now AS now, (
+        SELECT run_at FROM stoker.job WHERE state IN (1, 4) AND run_at >= :due_from::bigint ORDER BY run_at LIMIT 1
+    ) AS next_due,
     (extract(epoch FROM clock_timestamp() - transaction_timestamp()))::double precision AS duration"""
 
 RENEW: Final = """
@@ -114,30 +117,34 @@ def claim_steps(
     token: Token,
     worker: str,
     lease: int,
-    *,
-    sweep: bool,
+    sweeping: Collection[str],
 ) -> tuple[Sql, ...]:
-    """Give the steps of a claim: take, and ask for the time."""
-    ranges = marks.ranges(lanes, demand, sweep=sweep)
+    """Give the steps of a claim: take, and ask for the time; ``sweeping`` are the queues to look all through."""
+    ranges = marks.ranges(lanes, demand, sweeping)
     several = len(lanes) > len({lane.queue for lane in lanes})
     text = CLAIM_SEVERAL_LINES if several else CLAIM_ONE_LINE
     params: dict[str, Value] = {"ranges": encode(ranges), "token": token, "worker": worker, "lease": lease}
-    return (Sql(text, params), Sql(CLOCK, {}))
+    return (Sql(text, params), Sql(CLOCK, {"due_from": START if sweeping else marks.due_from}))
 
 
-def claimed(demand: Mapping[str, int], marks: Marks, token: Token, *, sweep: bool) -> Callable[[Replies], Claimed]:
+def claimed(
+    demand: Mapping[str, int], marks: Marks, token: Token, sweeping: Collection[str]
+) -> Callable[[Replies], Claimed]:
     """Give the reader of a claim's reply."""
+    began = time.monotonic()
 
     def read(replies: Replies) -> Claimed:
         rows: Sequence[Any] = replies[0]
         ((now, next_due, duration),) = replies[1]
-        if sweep:
-            marks.swept(duration)
+        marks.looked(demand, next_due, now)
+        if sweeping:
+            # By the server's clock, without the way there; but nobody knows when somebody sets that.
+            marks.swept(sweeping, min(duration, time.monotonic() - began))
         # A loop over every job of a busy worker: it does nothing that can be done once.
         last = {(row[2], row[18], row[1], row[4]): row[19] for row in rows}
         taken = Counter([row[2] for row in rows])
         full = {queue for queue, wanted in demand.items() if taken[queue] >= wanted}
-        marks.reached(last, full, sweep=sweep)
+        marks.reached(last, full, sweeping)
         claims = [Claim(row[0], token, *row[1:18]) for row in rows]
         return Claimed(claims, next_due, now)
 
