@@ -82,21 +82,33 @@ class Waiting:
             await asyncio.to_thread(self._listener.armed.wait, LONGEST_START)
         return await self._bell.wait(queues, timeout, self._clock)
 
-    def announcement(self, queues: Collection[str] | None) -> Sql | None:
-        """Give what tells other processes of the queues (None means all); None if that is done in a moment."""
-        wanted = frozenset({""} if queues is None else queues)
+    def announcement(self, command: Command[Any]) -> Sql | None:
+        """Give what is to tell other processes right behind the command; None if nothing is, or one was just told."""
+        if not isinstance(command, Rings):
+            return None
         with self._lock:
             now = time.monotonic()
-            if now >= self._quiet_until and self._timer is None:
-                self._quiet_until = now + SILENCE
-                return self.notification(wanted)
-            self._pending |= wanted
+            if now < self._quiet_until or self._timer is not None:
+                return None
+            self._quiet_until = now + SILENCE
+        return self.notification(_named(command))
+
+    def committed(self, command: Command[Any], announced: Sql | None) -> None:
+        """Wake this process's workers, and tell other processes in a moment if that was not done at once.
+
+        Only now, because a commit may take longer than the silence.
+        """
+        if not isinstance(command, Rings):
+            return
+        self.ring(command.queues)
+        if announced is not None:
+            return
+        with self._lock:
+            self._pending |= _named(command)
             if self._timer is None:
-                # Longer than the unit takes to commit, hopefully; if not, its workers wait for the next one or poll.
                 self._timer = threading.Timer(SILENCE, self._announce)
                 self._timer.daemon = True
                 self._timer.start()
-        return None
 
     def notification(self, queues: Collection[str]) -> Sql:
         """Give the statement that tells of the queues."""
@@ -106,7 +118,7 @@ class Waiting:
         """Give a command for a caller's transaction, with the notification inside: it goes out with the commit."""
         if not isinstance(command, Rings) or not command.steps:
             return command
-        told = self.notification({""} if command.queues is None else command.queues)
+        told = self.notification(_named(command))
         if len(command.steps) > 1:
             # Not at the end, where the answer is read.
             return replace(command, steps=(told, *command.steps))
@@ -153,6 +165,11 @@ class Waiting:
             self._driver.run(Command("notify", (self.notification(queues),), lambda _: None, writes=False))
         except StoreError as error:
             log.debug("not announced, so workers find it when they poll: %s", error)
+
+
+def _named(command: Rings[Any]) -> frozenset[str]:
+    """Give the queues of a command, the empty name standing for all."""
+    return frozenset({""}) if command.queues is None else command.queues
 
 
 def _payloads(queues: Collection[str]) -> list[str]:
