@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from importlib import import_module
 from inspect import isawaitable
 from typing import Any, ClassVar
@@ -21,7 +20,6 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
-from sqlalchemy.pool import NullPool
 
 from stoker.core.command import Command
 from stoker.stores.base import Store
@@ -148,7 +146,7 @@ class SqlAlchemy(Caller):
 
     async def open(self) -> None:
         url = self.conninfo.replace("postgresql", self.driver, 1)
-        self._engine: Any = create_engine(url, poolclass=NullPool, isolation_level=self.isolation, **self.options)
+        self._engine: Any = create_engine(url, isolation_level=self.isolation, **self.options)
         self.on = self._make()
 
     def _make(self) -> Any:
@@ -183,7 +181,7 @@ class AsyncSqlAlchemy(SqlAlchemy):
 
     async def open(self) -> None:
         url = self.conninfo.replace("postgresql", self.driver, 1)
-        self._engine: Any = create_async_engine(url, poolclass=NullPool, isolation_level=self.isolation)
+        self._engine: Any = create_async_engine(url, isolation_level=self.isolation)
         self.on = self._make()
         if isinstance(self.on, AsyncConnection):
             await ended(self.on.start())
@@ -248,7 +246,7 @@ def _django_database(conninfo: str) -> dict[str, Any]:
     }
 
 
-KINDS: dict[str, Callable[..., Caller]] = {
+KINDS: dict[str, type[Caller]] = {
     "psycopg": Psycopg,
     "psycopg by hand": PsycopgByHand,
     "psycopg pipeline": PsycopgPipeline,

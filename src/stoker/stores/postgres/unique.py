@@ -41,21 +41,25 @@ _ASKED: Final = f"""asked AS MATERIALIZED (
 )"""
 
 # A holder that runs or has ended cannot be replaced or moved any more: then the newer wish takes the key over. The
-# holder is locked, its row and its place in the line, so that it still waits when it is changed.
+# holder is locked, so that it still waits when it is changed; first its place in the line and, unlike a row of state 2,
+# never that of a job that runs: its ending would have to wait for the transaction that we may be in.
 DECIDE: Final = f"""
 WITH {_ASKED}, held AS MATERIALIZED (
     SELECT asked.place, slot.holder FROM asked JOIN stoker.slot ON slot.key = asked.key AND {TAKEN}
-), locked AS MATERIALIZED (
-    SELECT job.id, job.state, job.queue, job.route, job.name, job.priority, job.pos FROM stoker.job
-    WHERE :policy::text <> 'keep' AND job.id = ANY (ARRAY(SELECT holder FROM held)) AND job.state IN (1, 2, 4)
-    ORDER BY job.id FOR UPDATE
 ), in_line AS MATERIALIZED (
-    SELECT ready.id FROM stoker.ready JOIN locked ON locked.state = 2 AND ready.queue = locked.queue
-        AND ready.route = locked.route AND ready.name = locked.name AND ready.priority = locked.priority
-        AND ready.pos = locked.pos
-    FOR UPDATE OF ready
+    SELECT ready.id FROM stoker.job JOIN stoker.ready ON ready.queue = job.queue AND ready.route = job.route
+        AND ready.name = job.name AND ready.priority = job.priority AND ready.pos = job.pos
+    WHERE :policy::text <> 'keep' AND job.id = ANY (ARRAY(SELECT holder FROM held)) AND job.state = 2
+    ORDER BY ready.id FOR UPDATE OF ready SKIP LOCKED
+), available AS MATERIALIZED (
+    SELECT id FROM stoker.job WHERE id = ANY (ARRAY(SELECT id FROM in_line)) AND state = 2
+    ORDER BY id FOR UPDATE SKIP LOCKED
+), later AS MATERIALIZED (
+    SELECT id FROM stoker.job
+    WHERE :policy::text <> 'keep' AND id = ANY (ARRAY(SELECT holder FROM held)) AND state IN (1, 4)
+    ORDER BY id FOR UPDATE
 ), waiting AS (
-    SELECT id FROM locked WHERE state <> 2 UNION ALL SELECT id FROM in_line
+    SELECT id FROM available UNION ALL SELECT id FROM later
 )
 INSERT INTO stoker.answer (call, ordinal, job, duplicate)
 SELECT :call::text, asked.place, CASE WHEN taken.is THEN held.holder ELSE asked.id END, taken.is
