@@ -23,6 +23,10 @@ from stoker.errors import NotSupported, WrongDatabase
 JOINED: Final = "a connection of psycopg, asyncpg or Django, or a Connection or Session of SQLAlchemy"
 
 
+_AT_ONCE: Final = {"stream_results": False, "yield_per": None}
+"""SQLAlchemy's execution options, whatever a connection or an engine says."""
+
+
 class Statement(NamedTuple):
     """What is sent: a text with ``:name`` placeholders, all values as text."""
 
@@ -151,7 +155,7 @@ def _of_sqlalchemy(connection: Any, texts: Texts, url: str) -> Caller:
         else:
             text, values = texts.numbered(step.text, step.params)
             params = tuple(values)
-        result = connection.exec_driver_sql(text, params or None, execution_options={"stream_results": False})
+        result = connection.exec_driver_sql(text, params or None, execution_options=_AT_ONCE)
         return [tuple(row) for row in result] if result.returns_rows else []
 
     pooled = connection.connection
