@@ -188,3 +188,17 @@ def refused(store: PostgresStore, on: Any) -> None:
     with pytest.raises(EnqueueError, match="begin one first"):
         store.run(store.enqueue([NewJob("work", "{}")], new_call()), on=on)
     assert store.run(store.count()) == []
+
+
+async def test_through_a_pooler_it_is_the_same_database(pgbouncer_url: str, postgres_server: str) -> None:
+    store = PostgresStore(pgbouncer_url)
+    around = psycopg.connect(postgres_server)
+    through = await psycopg.AsyncConnection.connect(pgbouncer_url.partition("?")[0], prepare_threshold=None)
+    for caller in (around, through):
+        await store.arun(store.enqueue([NewJob("work", "{}")], new_call()), on=caller)
+    around.commit()
+    around.close()
+    await through.commit()
+    await through.close()
+    assert [row.count for row in store.run(store.count())] == [2]
+    store.close()
