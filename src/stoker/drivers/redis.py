@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -25,6 +26,7 @@ from stoker.drivers.forks import follow_forks
 from stoker.drivers.redis_errors import PASSING, code_of, unavailable
 from stoker.drivers.redis_link import Address, Link, Target, open_link
 from stoker.drivers.redis_places import Place, place_of
+from stoker.drivers.redis_quick import NotQuick, exchange, plain_socket
 from stoker.drivers.switching import eager_switching
 from stoker.errors import ConfigurationError, StoreError
 
@@ -62,13 +64,38 @@ class RedisDriver:
         self._start_over()
         follow_forks(self)
 
-    def run(self, script: Script, retry: Retry, verb: str) -> Any:
+    async def arun(self, script: Script, retry: Retry, verb: str) -> Any:
+        """Do what `run` does without blocking the event loop."""
+        uncertain = False
+        found = self._take_quick()
+        if found is not None:
+            address, link, raw = found
+            try:
+                reply = await exchange(raw, link.pack_command(*self._words("EVALSHA", script)), self.target.timeout)
+            except NotQuick:
+                self._give_back(address, link)
+            except OSError:
+                link.disconnect()
+                uncertain = True
+            except BaseException:
+                # Interrupted in the middle: the answer would be taken for that of the next command.
+                link.disconnect()
+                raise
+            else:
+                self._give_back(address, link)
+                return reply
+        return await self.in_thread(lambda: self.run(script, retry, verb, uncertain=uncertain))
+
+    def run(self, script: Script, retry: Retry, verb: str, *, uncertain: bool = False) -> Any:
         """Run a script and give its reply; tried again for as long as `Target.timeout` says.
 
-        Raises StoreUnavailable, and StoreError for what should never happen.
+        ``uncertain`` tells that it was sent before, and nobody knows what became of it. Raises StoreUnavailable, and
+        StoreError for what should never happen.
         """
+        if uncertain and retry is Retry.NEVER:
+            raise unavailable("the connection was lost", self._url, verb, uncertain=True)
         deadline = time.monotonic() + self.target.timeout
-        pause, uncertain = 0.0, False
+        pause = 0.0
         while True:
             try:
                 return self._attempt(script, verb)
@@ -159,10 +186,10 @@ class RedisDriver:
             try:
                 return self._exchange(address, script, asking=asking)
             except MovedError as error:
-                address, asking = (error.host, error.port), False
+                address, asking = _redirection(error, address), False
                 self._place.moved(address)
             except AskError as error:
-                address, asking = (error.host, error.port), True
+                address, asking = _redirection(error, address), True
             except ResponseError as error:
                 code = code_of(error)
                 if code in PASSING:
@@ -177,9 +204,9 @@ class RedisDriver:
         link = self._take(address)
         try:
             try:
-                return self._call(link, "EVALSHA", _sha(script.source), script, asking=asking)
+                return self._call(link, "EVALSHA", script, asking=asking)
             except NoScriptError:
-                return self._call(link, "EVAL", script.source, script, asking=asking)
+                return self._call(link, "EVAL", script, asking=asking)
         except ResponseError:
             raise
         except (RedisError, OSError) as error:
@@ -193,13 +220,25 @@ class RedisDriver:
         finally:
             self._give_back(address, link)
 
-    def _call(self, link: Link, verb: str, what: str, script: Script, *, asking: bool) -> Any:
+    def _call(self, link: Link, verb: str, script: Script, *, asking: bool) -> Any:
         if asking:
             link.send_command("ASKING")
             link.read_response()
-        now = "" if self._clock is None else self._clock.now()
-        link.send_command(verb, what, len(script.keys), *script.keys, now, *script.args)
+        link.send_command(*self._words(verb, script))
         return link.read_response(disable_decoding=True)
+
+    def _words(self, verb: str, script: Script) -> tuple[str | bytes | int | float, ...]:
+        now = "" if self._clock is None else self._clock.now()
+        what = _sha(script.source) if verb == "EVALSHA" else script.source
+        return (verb, what, len(script.keys), *script.keys, now, *script.args)
+
+    def _take_quick(self) -> tuple[Address, Link, socket.socket] | None:
+        """Take an idle connection that an event loop can use; None where there is none or nobody knows the server."""
+        with self._lock:
+            for address, idle in self._idle.items():
+                if idle and address == self._place.known and (raw := plain_socket(idle[-1])) is not None:
+                    return address, idle.pop(), raw
+        return None
 
     def _take(self, address: Address) -> Link:
         with self._lock:
@@ -247,6 +286,11 @@ class RedisDriver:
             link.disconnect()
             raise ConfigurationError(f"{self._url} is Redis {version}; stoker needs 6.2 or later, or Valkey")
         self._checked = True
+
+
+def _redirection(error: AskError, asked: Address) -> Address:
+    # A node that knows no name of its own means the one that was asked.
+    return error.host or asked[0], error.port
 
 
 @lru_cache(maxsize=64)

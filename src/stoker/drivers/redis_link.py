@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -46,6 +47,9 @@ class Link(Protocol):
 
     def connect(self) -> None:
         """Open the socket and say who we are."""
+
+    def pack_command(self, *words: str | bytes | float) -> Sequence[bytes]:
+        """Give the bytes of a command."""
 
     def send_command(self, *words: object) -> None:
         """Send a command."""

@@ -20,6 +20,10 @@ Open: TypeAlias = Callable[[Address, bool], Link]
 class Place(Protocol):
     """Knows the address to send to."""
 
+    @property
+    def known(self) -> Address | None:
+        """It, if it is known without asking anybody."""
+
     def address(self) -> Address:
         """Give it; RedisError or OSError when nobody can tell."""
 
@@ -34,6 +38,7 @@ class Fixed:
     """One server, always the same."""
 
     def __init__(self, target: Target) -> None:
+        self.known: Address | None = target.addresses[0]
         self._address = target.addresses[0]
 
     def address(self) -> Address:
@@ -51,17 +56,17 @@ class Watched:
     def __init__(self, target: Target, open: Open) -> None:  # noqa: A002
         self._target = target
         self._open = open
-        self._known: Address | None = None
+        self.known: Address | None = None
 
     def address(self) -> Address:
-        known = self._known
+        known = self.known
         if known is None:
-            known = self._known = self._ask()
+            known = self.known = self._ask()
         return known
 
     def lost(self, address: Address) -> None:
-        if self._known == address:
-            self._known = None
+        if self.known == address:
+            self.known = None
 
     def moved(self, address: Address) -> None:
         """Sentinels know better."""
@@ -97,6 +102,10 @@ class Slotted:
         self._nodes = list(target.addresses)
         self._asked = False
 
+    @property
+    def known(self) -> Address | None:
+        return self._nodes[0] if self._asked else None
+
     def address(self) -> Address:
         if not self._asked:
             self._learn()
@@ -109,8 +118,6 @@ class Slotted:
 
     def moved(self, address: Address) -> None:
         with self._lock:
-            # A node that knows itself by no name answers with an empty host: it means the one that was asked.
-            address = (address[0] or self._nodes[0][0], address[1])
             self._nodes = [address, *(node for node in self._nodes if node != address)]
 
     def _learn(self) -> None:

@@ -90,6 +90,8 @@ class RedisStore(Store):
     async def arun(self, command: Command[T], on: object | None = None) -> T:
         """Run a command without blocking the event loop."""
         self._refuse_joining(command, on)
+        if len(command.steps) == 1 and isinstance(step := command.steps[0], Script):
+            return command.read(await self._driver.arun(step, command.retry, command.name))
         return await self._driver.in_thread(lambda: self.run(command))
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
