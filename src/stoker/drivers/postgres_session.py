@@ -31,6 +31,11 @@ SET enable_seqscan = off;
 SET enable_bitmapscan = off;
 SET jit = off;
 SET lock_timeout = '10s'"""
+# Behind a pooler they are set anew for each unit, and end with it: the session is another client's in a moment.
+_FOR_THE_UNIT: Final = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('jit', 'off', true), set_config('lock_timeout', '10s', true)"""
+_AND_QUICK: Final = ", set_config('synchronous_commit', 'off', true)"
 OLDEST: Final = 130_000
 
 DURABLE: Final = "RESET synchronous_commit"
@@ -102,10 +107,12 @@ def exchange(link: Link, command: Command[Any], after: Sql | None, texts: Texts,
         connection.execute(DURABLE if command.durable else QUICK)
         link.durable = command.durable
     statements = [statement(command, step, texts, now) for step in command.steps]
-    if len(statements) == 1 and after is None:
+    if len(statements) == 1 and after is None and not link.pooled:
         cursor = connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])
         return [rows(cursor)]
     with connection.pipeline() as pipeline:
+        if link.pooled:
+            connection.execute(_FOR_THE_UNIT if command.durable else _FOR_THE_UNIT + _AND_QUICK)
         cursors = [connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements]
         if after is not None:
             pipeline.sync()
@@ -121,10 +128,12 @@ async def aexchange(link: Link, command: Command[Any], after: Sql | None, texts:
         await connection.execute(DURABLE if command.durable else QUICK)
         link.durable = command.durable
     statements = [statement(command, step, texts, now) for step in command.steps]
-    if len(statements) == 1 and after is None:
+    if len(statements) == 1 and after is None and not link.pooled:
         cursor = await connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])
         return [await arows(cursor)]
     async with connection.pipeline() as pipeline:
+        if link.pooled:
+            await connection.execute(_FOR_THE_UNIT if command.durable else _FOR_THE_UNIT + _AND_QUICK)
         cursors = [
             await connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements
         ]

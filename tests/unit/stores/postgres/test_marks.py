@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from stoker.stores.postgres import marks as module
-from stoker.stores.postgres.marks import HIGHEST, LOWEST, MOST_PRIORITIES, START, Lane, Marks
+from stoker.stores.postgres.marks import HIGHEST, LOWEST, MOST_PRIORITIES, START, Lane, Marks, Stand
 
 LANE = Lane("mail", "", "send")
 OTHER = Lane("mail", "", "count")
@@ -31,6 +31,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+def stand(lane: Lane, priority: int) -> Stand:
+    return (lane.queue, lane.route, lane.name, priority)
+
+
 def looks(marks: Marks, *sweeping: str, lane: Lane = LANE) -> list[tuple[int, int, int]]:
     """Give the parts of a lane that a claim would look into: high, low, start."""
     return [(part.high, part.low, part.start) for part in marks.ranges([lane], {lane.queue: 10}, sweeping)]
@@ -40,7 +44,7 @@ def took(
     marks: Marks, priority: int, pos: int, *, full: Collection[str] = (), sweep: bool = False, lane: Lane = LANE
 ) -> None:
     """Tell of a claim whose last job of a priority stood at a place."""
-    marks.reached({(*lane, priority): pos}, full, [lane.queue] if sweep else [])
+    marks.reached({stand(lane, priority): pos}, full, [lane.queue] if sweep else [])
 
 
 ALL = [(HIGHEST, LOWEST, START)]
@@ -109,7 +113,7 @@ def test_a_sweep_that_filled_up_moves_back_only_the_priority_in_which_it_ended()
     marks = Marks()
     took(marks, 5, 80)
     took(marks, 0, 70)
-    marks.reached({(*LANE, 5): 20, (*LANE, 0): 30}, ["mail"], ["mail"])
+    marks.reached({stand(LANE, 5): 20, stand(LANE, 0): 30}, ["mail"], ["mail"])
     assert (5, 5, 80) in looks(marks)
     assert (0, 0, 30) in looks(marks)
 

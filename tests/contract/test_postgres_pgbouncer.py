@@ -1,0 +1,20 @@
+"""The PostgreSQL store keeps the contract behind PgBouncer in transaction mode: each unit meets another session."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from stoker.stores.postgres import PostgresStore
+from stoker.testing.contract import Place, StoreContract
+from tests.contract.test_postgres import losing_a_reply
+
+
+@pytest.fixture
+def place(pgbouncer_url: str) -> Place:
+    return Place(partial(PostgresStore, pgbouncer_url), between_processes=True, losing_a_reply=losing_a_reply)
+
+
+class TestPostgresStoreBehindPgBouncer(StoreContract):
+    """Every test is the contract's."""
