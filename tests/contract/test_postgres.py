@@ -37,9 +37,9 @@ def losing_a_reply(_store: Store) -> Iterator[None]:
 
 
 @pytest.fixture
-def place(postgres_url: str) -> Place:
-    connect = partial(PostgresStore, postgres_url)
-    return Place(connect, between_processes=True, losing_a_reply=losing_a_reply)
+def place(postgres_url: str, postgres_server: str) -> Place:
+    connect, transaction = partial(PostgresStore, postgres_url), partial(psycopg.connect, postgres_server)
+    return Place(connect, between_processes=True, losing_a_reply=losing_a_reply, transaction=transaction)
 
 
 class TestPostgresStore(StoreContract):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,13 @@ def losing_a_reply(_store: Store) -> Iterator[None]:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     connect = partial(SqliteStore, f"sqlite:///{tmp_path}/jobs.db")
-    return Place(connect, between_processes=True, losing_a_reply=losing_a_reply)
+
+    @contextmanager
+    def transaction() -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(tmp_path / "jobs.db")) as connection, connection:
+            yield connection
+
+    return Place(connect, True, losing_a_reply, transaction)
 
 
 class TestSqliteStore(StoreContract):

@@ -168,6 +168,14 @@ class Store(ABC):
 
     # -- verbs behind a flag: refused here, filled where the store has the capability --------------------------------
 
+    def complete(self, ending: Settlement) -> Command[Settled]:
+        """Settle one attempt as completed inside a caller's transaction, as its last statement; never waits for others.
+
+        Guarded as `settle` is; until the transaction ends nobody takes the job back, and heartbeats do not wait for it.
+        Where ``keep`` is 0 the job may stay until the next prune.
+        """
+        self._refuse("complete", Capability.TRANSACTIONS)
+
     def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
         """Give matching jobs, newest first, ``before`` an id for the next page."""
         self._refuse("find", Capability.FIND)

@@ -35,8 +35,9 @@ from stoker.drivers.postgres_text import Texts
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
+from stoker.stores.codes import row_ids
 from stoker.stores.grouping import sort_out
-from stoker.stores.postgres import control, intake, look, schema, settling, unique, upkeep, work
+from stoker.stores.postgres import completing, control, intake, look, schema, settling, unique, upkeep, work
 from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
 from stoker.stores.postgres.urls import parse
@@ -190,6 +191,11 @@ class PostgresStore(Store):
         if all(ending.state.final for ending in endings.others):
             return Command("settle", steps, read, Retry.KEYED)
         return Rings("settle", steps, read, Retry.KEYED)
+
+    def complete(self, ending: Settlement) -> Command[Settled]:
+        if not row_ids((ending.id,)):
+            return Command("complete", (), lambda _: Settled.GONE, joins=True, writes=False)
+        return Command("complete", (completing.complete_step(ending),), completing.completed, joins=True)
 
     def promote(self, limit: int) -> Command[Moved]:
         return Rings("promote", upkeep.promote_steps(limit, self._marks.due_from), upkeep.promoted)

@@ -197,6 +197,10 @@ class SqliteStore(Store):
             return Command("settle", steps, read, Retry.KEYED)
         return Rings("settle", steps, read, Retry.KEYED)
 
+    def complete(self, ending: Settlement) -> Command[Settled]:
+        steps, read = settling.settle_steps(settling.sort_out([ending])), settling.settled([ending])
+        return Command("complete", steps, lambda replies: read(replies)[ending.id], Retry.KEYED, joins=True)
+
     def promote(self, limit: int) -> Command[Moved]:
         return Rings("promote", upkeep.promote_steps(limit), upkeep.promoted)
 

@@ -51,6 +51,9 @@ class Place:
     losing_a_reply: Callable[[Store], AbstractContextManager[None]] | None = None
     """A fault, if there is one to offer: inside it the handle's next command is carried out, its answer is lost, and
     the driver sends it again."""
+    transaction: Callable[[], AbstractContextManager[object]] | None = None
+    """Of a store that joins transactions: begins one on a connection of a caller's own and gives it as ``on=`` takes
+    it; commits at the end of the block, and rolls back where the block raises."""
 
 
 Another: TypeAlias = Callable[[], Store]

@@ -10,13 +10,18 @@ import pytest
 from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
-from stoker.core.job import JobId, new_call, new_token
+from stoker.core.job import JobId, State, new_call, new_token
+from stoker.core.settlement import Settlement
 from stoker.errors import NotSupported
 from stoker.stores.base import Store
 from stoker.testing.contract.base import Another, ContractTests, claim, enqueue_one, job
 from stoker.testing.contract.coordinate import worker
 
 VERBS: Final[Mapping[str, tuple[Capability, Callable[[Store], Command[object]]]]] = {
+    "complete": (
+        Capability.TRANSACTIONS,
+        lambda store: store.complete(Settlement(JobId("1"), new_token(), State.COMPLETED)),
+    ),
     "find": (Capability.FIND, lambda store: store.find(Filter(), 10)),
     "result": (Capability.RESULTS, lambda store: store.result(JobId("1"))),
     "cancel": (Capability.CANCEL, lambda store: store.cancel(Filter(), 10)),

@@ -10,6 +10,7 @@ from stoker.testing.contract.due import DueContract
 from stoker.testing.contract.ending import EndingContract, StopContract
 from stoker.testing.contract.enqueue import EnqueueContract
 from stoker.testing.contract.finding import AnyContract, CountContract, FindContract
+from stoker.testing.contract.joining import JoiningContract
 from stoker.testing.contract.keeping import KeepingContract
 from stoker.testing.contract.lease import LeaseContract
 from stoker.testing.contract.model import ModelContract
@@ -33,6 +34,7 @@ class StoreContract(
     StopContract,
     DueContract,
     KeepingContract,
+    JoiningContract,
     UniqueContract,
     ConflictContract,
     ReturnContract,
