@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from urllib.parse import quote
 
 import pytest
 
@@ -12,8 +13,9 @@ from tests.contract.test_postgres import losing_a_reply
 
 
 @pytest.fixture
-def place(pgbouncer_url: str) -> Place:
-    return Place(partial(PostgresStore, pgbouncer_url), between_processes=True, losing_a_reply=losing_a_reply)
+def place(pgbouncer_url: str, postgres_server: str) -> Place:
+    url = f"{pgbouncer_url}&listen_url={quote(postgres_server)}"
+    return Place(partial(PostgresStore, url), between_processes=True, losing_a_reply=losing_a_reply)
 
 
 class TestPostgresStoreBehindPgBouncer(StoreContract):

@@ -48,13 +48,21 @@ WITH {_MATCHING}, {_OFF}, flagged AS (
 MAY_CANCEL: Final = "job.state IN (1, 2, 4) AND NOT job.cancelling"
 
 _USES_KEY: Final = "(job.slot IS NOT NULL AND (job.slot_states >> 2) & 1 = 1)"
+# A step of its own: whoever looks whether a key is free must see what those did who had its lock before.
+TRY_KEYS: Final = f"""
+SELECT pg_try_advisory_xact_lock({LOCK_NUMBER.format(key="job.slot")}) FROM (
+    SELECT job.slot FROM stoker.job AS job WHERE {{may}} AND {_USES_KEY} ORDER BY job.id LIMIT :limit + 1
+) AS job"""
 # Of two dead jobs of one key the older gets it and the other stays where it is; so does one whose key somebody's open
 # transaction asks for.
 RETRY: Final = f"""
-WITH matching AS MATERIALIZED (
+WITH locked_keys AS MATERIALIZED (
+    SELECT classid::bigint << 32 | objid::bigint AS number FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND pid = pg_backend_pid()
+), matching AS MATERIALIZED (
     SELECT job.* FROM stoker.job AS job WHERE {{may}} AND (NOT {_USES_KEY} OR (
         NOT EXISTS (SELECT FROM stoker.slot WHERE slot.key = job.slot AND slot.holder <> job.id AND {TAKEN})
-        AND pg_try_advisory_xact_lock({LOCK_NUMBER.format(key="job.slot")})
+        AND {LOCK_NUMBER.format(key="job.slot")} IN (SELECT number FROM locked_keys)
     )) ORDER BY job.id LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
 ), first AS MATERIALIZED (SELECT * FROM matching ORDER BY id LIMIT :limit), chosen AS MATERIALIZED (
     SELECT id, nextval('stoker.line') AS pos FROM first AS job WHERE NOT {_USES_KEY} OR NOT EXISTS (
@@ -146,7 +154,8 @@ def cancel_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
 
 def retry_steps(only: Filter, limit: int) -> tuple[Sql, ...]:
     """Give ended and waiting jobs another attempt, now."""
-    return (Sql(CLOSE_WINDOWS, {}), _change(RETRY, only, limit, MAY_RETRY))
+    keys, retry = (_change(text, only, limit, MAY_RETRY) for text in (TRY_KEYS, RETRY))
+    return (Sql(CLOSE_WINDOWS, {}), keys, retry)
 
 
 def promote_now_steps(only: Filter, limit: int) -> tuple[Sql, ...]:

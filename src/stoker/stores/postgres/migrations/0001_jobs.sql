@@ -160,14 +160,16 @@ FOR EACH ROW WHEN (OLD.failed_at IS NOT NULL OR OLD.slot IS NOT NULL) EXECUTE FU
 -- for the key holds its lock, and then the job goes on without one. Windows that are over were closed before.
 CREATE FUNCTION stoker.job_waits() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO stoker.slot (key, holder)
-    SELECT NEW.slot, NEW.id
-    WHERE NOT EXISTS (
-        SELECT FROM stoker.slot WHERE slot.key = NEW.slot AND (slot.holder = NEW.id OR slot.until IS NOT NULL
-            OR EXISTS (SELECT FROM stoker.job AS other WHERE other.id = slot.holder AND other.slot = slot.key
-                AND (other.slot_states >> stoker.state_of(other)) & 1 = 1))
-    ) AND pg_try_advisory_xact_lock(hashtextextended('stoker.' || NEW.slot, 0))
-    ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, until = NULL;
+    -- A statement of its own, so that the next one sees what those did who had the lock before.
+    IF pg_try_advisory_xact_lock(hashtextextended('stoker.' || NEW.slot, 0)) THEN
+        INSERT INTO stoker.slot (key, holder)
+        SELECT NEW.slot, NEW.id
+        WHERE NOT EXISTS (
+            SELECT FROM stoker.slot WHERE slot.key = NEW.slot AND (slot.holder = NEW.id OR slot.until IS NOT NULL
+                OR EXISTS (SELECT FROM stoker.job AS other WHERE other.id = slot.holder AND other.slot = slot.key
+                    AND (other.slot_states >> stoker.state_of(other)) & 1 = 1))
+        ) ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, until = NULL;
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER job_waits AFTER UPDATE ON stoker.job FOR EACH ROW
