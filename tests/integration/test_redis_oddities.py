@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from stoker.core.filters import EVERYTHING
+from stoker.core.filters import EVERYTHING, Filter
 from stoker.core.job import Claim, JobId, NewJob, State, new_call, new_token
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.redis import RedisStore
@@ -108,7 +108,7 @@ def test_a_pack_comes_apart_job_by_job_and_is_gone_with_its_last(store: RedisSto
     assert vandal.hlen(key(store, "packs")) == 3
     some = claim(store, 30)
     assert settle(store, some[::2]) == {Settled.ACCEPTED}
-    store.run(store.cancel(type(EVERYTHING)(ids=(ids[40], ids[120])), 10))
+    store.run(store.cancel(Filter(ids=(ids[40], ids[120])), 10))
     rest = claim(store)
     assert sorted(int(one.id) for one in [*some, *rest]) == sorted(
         int(id) for id in ids if id not in (ids[40], ids[120])
@@ -169,3 +169,14 @@ def test_the_doctor_warns_of_eviction_and_of_missing_persistence(own_redis: Valk
         assert "persistence" not in findings(own_redis)
         client.config_set("maxmemory-policy", "allkeys-lru")
         assert findings(own_redis)["maxmemory-policy"] == "fail"
+
+
+def test_operators_verbs_reach_all_jobs_in_bites_and_say_whether_there_are_more(store: RedisStore) -> None:
+    ids = enqueue(store, 1300)
+    first = store.run(store.cancel(EVERYTHING, 1100))
+    assert (first.count, first.more, list(first.ids)) == (1100, True, ids[:1100])
+    second = store.run(store.cancel(EVERYTHING, 1100))
+    assert (second.count, second.more) == (200, False)
+    chosen = Filter(ids=tuple(ids[:700]), args=(("n", "3"), ("n", "650")))
+    assert list(store.run(store.retry(chosen, 10)).ids) == [ids[3], ids[650]]
+    assert len(store.run(store.find(EVERYTHING, 2000))) == 1300

@@ -1,7 +1,7 @@
 -- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots
 -- uses: record packs ready moves filter
 -- What operators ask of many jobs: changes up to `limit`, the oldest first, and tells whether there was one more.
-local MOST_SEEN = 2000
+local MOST_SEEN, MOST_CHANGED = 5000, 500
 local verb, limit, bound = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
 local forced = ARGV[at + 3] == '1'
 local MAY, CHANGE = {}, {}
@@ -67,16 +67,16 @@ function CHANGE.delete(id, r)
   erase(id, r)
 end
 
-local changed, more = {}, false
-local onward = each(bound, MOST_SEEN, function(id, r)
-  if not MAY[verb](id, r) then return false end
+local changed, more, resume = {}, false, false
+local onward = each(bound, MOST_SEEN, MAY[verb], function(id, r)
   if #changed >= limit then
     more = true
     return true
   end
   CHANGE[verb](id, r)
   changed[#changed + 1] = id
-  return false
+  if #changed == MOST_CHANGED then resume = id end
+  return resume ~= false
 end)
 finish()
-return {changed, more and 1 or 0, onward or false}
+return {changed, more and 1 or 0, onward or resume}

@@ -42,17 +42,33 @@ local sign = 1
 
 -- Visits the jobs in the order of their ids, or against it, from a bound on; stops when `visit` says so, or gives the
 -- id at which it is to go on after so many.
-local function each(bound, most, visit)
+local function each(bound, most, may, visit)
   local seen = 0
+
+  -- What a filter and a verb ask is the same for all jobs of a pack.
+  local function from_pack(id)
+    local p = packed_in(id)
+    if not p then return nil end
+    if p.fits == nil then p.fits = matches(id, p.r) and may(id, p.r) end
+    return p.fits and unpacked(id) or nil
+  end
+
   local function look(ids)
     local found = fetch(k_jobs, ids, 1, #ids)
     for i = 1, #ids do
+      local id, value, r = ids[i], found[i], nil
       seen = seen + 1
-      local r = parse(found[i]) or (not found[i] and unpacked(ids[i]))
-      if r and matches(ids[i], r) and visit(ids[i], r) then return true end
+      if value then
+        r = parse(value)
+        if r and not (matches(id, r) and may(id, r)) then r = nil end
+      else
+        r = from_pack(id)
+      end
+      if r and visit(id, r) then return true end
     end
     return false
   end
+
   local function beyond(number) return not bound or (number - bound) * sign > 0 end
   if ids_wanted[1] then
     local ids = {}

@@ -2,13 +2,14 @@
 -- uses: record packs ready moves
 -- Deletes what is kept no longer, and forgets what nobody can ask for any more.
 local limit = tonumber(ARGV[2])
-local pruned, more = {}, false
+local pruned, more, seen, MOST_SEEN = {}, false, 0, limit + 5000
 while not more do
   local found = call('ZRANGEBYSCORE', k_done, '-inf', whole(now), 'WITHSCORES', 'LIMIT', 0, 1)
   local entry = found[1]
   if not entry then break end
   local left = {}
   for id in string.gmatch(entry, '%S+') do
+    seen = seen + 1
     local r = load(id)
     if r and has_expired(r) then
       if #pruned < limit then
@@ -25,6 +26,8 @@ while not more do
     call('ZADD', k_done, found[2], table.concat(left, ' '))
     more = true
   end
+  -- Entries of jobs that are gone already cost time too.
+  more = more or seen > MOST_SEEN
 end
 for _, key in ipairs(call('ZRANGEBYSCORE', k_windows, '-inf', whole(now), 'LIMIT', 0, limit)) do
   local slot = slot_of(key)
