@@ -1,0 +1,1 @@
+"""graphile-worker beside stoker, on the same PostgreSQL server."""
