@@ -69,7 +69,7 @@ class PostgresDriver:
                 replies = self._attempt(command, after, attempts)
             except psycopg.Error as error:
                 pause = attempts.after(error)
-                self._forget(error)
+                _forget(error, self._threads)
             else:
                 return command.read(replies)
             time.sleep(pause)
@@ -84,7 +84,7 @@ class PostgresDriver:
                 replies = await self._aattempt(command, after, attempts)
             except psycopg.Error as error:
                 pause = attempts.after(error)
-                self._forget(error)
+                _forget(error, self._loop_pool())
             else:
                 return command.read(replies)
             await asyncio.sleep(pause)
@@ -178,11 +178,6 @@ class PostgresDriver:
     def _now(self) -> int | None:
         return None if self._clock is None else self._clock.now()
 
-    def _forget(self, error: psycopg.Error) -> None:
-        """Where one connection was lost, the idle ones are hardly better off."""
-        if fate(error, sent=True) is Fate.UNKNOWN:
-            self._threads.idle.drop()
-
 
 class _Attempts:
     """The tries of one command."""
@@ -205,3 +200,9 @@ class _Attempts:
         if not again or self._failed >= TRIES:
             raise explain(error, self._url, self._command.name, uncertain=self._uncertain) from error
         return PAUSES[self._failed - 1] * random.uniform(0.7, 1.3)
+
+
+def _forget(error: psycopg.Error, pool: ThreadPool | LoopPool) -> None:
+    """Where one connection was lost, the idle ones are hardly better off."""
+    if fate(error, sent=True) is Fate.UNKNOWN:
+        pool.idle.drop()

@@ -29,6 +29,8 @@ _PASSING: Final = frozenset(
         "55P03",  # lock timeout
         "57014",  # statement timeout
         "57P03",  # starting up or shutting down
+        "53100",  # disk full
+        "53200",  # out of memory
         "53300",  # too many connections
         "53400",  # a configured limit
         "25006",  # read-only: a standby that is about to take over, or was the primary until now

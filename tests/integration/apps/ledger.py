@@ -16,9 +16,10 @@ from stoker import Stoker
 from stoker.telemetry.events import AttemptEnded, Event, SettleRefused
 
 LEASE = os.environ.get("LEDGER_LEASE", "2s")
+CONCURRENCY = int(os.environ.get("LEDGER_CONCURRENCY", "10"))
 app: Stoker[None] = Stoker(
     os.environ["LEDGER_URL"],
-    settings={"workers": {"lease": LEASE, "grace": os.environ.get("LEDGER_GRACE", "1s"), "concurrency": 10}},
+    settings={"workers": {"lease": LEASE, "grace": os.environ.get("LEDGER_GRACE", "1s"), "concurrency": CONCURRENCY}},
 )
 
 
@@ -61,6 +62,18 @@ async def blocks(seconds: float) -> None:
     effect("blocks begins")
     time.sleep(seconds)  # noqa: ASYNC251 that is the point
     effect("blocks ends")
+
+
+@app.job
+async def spawn(n: int) -> None:
+    """Enqueue another job, from the event loop."""
+    await note.aenqueue(n)
+
+
+@app.job
+def spawn_in_thread(n: int) -> None:
+    """Enqueue another job, from a thread."""
+    note.enqueue(n)
 
 
 def told(event: Event) -> None:
