@@ -23,6 +23,7 @@ StokerError
 └ AttemptError            recorded on the job, never raised into user code
   ├ JobTimeout            ran longer than its `timeout`
   ├ LeaseExpired          the worker went silent; the store took the job back
+  ├ NotCommitted          the transaction in which the job completed was rolled back, or its commit failed
   ├ Misfit                arguments or version this worker's code does not know
   └ Corrupt               the stored row cannot be read
 """
@@ -146,6 +147,10 @@ class JobTimeout(AttemptError):
 
 class LeaseExpired(AttemptError):
     """The worker went silent and its lease ended."""
+
+
+class NotCommitted(AttemptError):
+    """The transaction given to ``ctx.completing`` was not committed when the handler returned."""
 
 
 class Misfit(AttemptError):

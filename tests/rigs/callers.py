@@ -46,6 +46,10 @@ class Caller(ABC):
         self.conninfo = conninfo
         self.isolation = isolation
 
+    def another(self) -> Caller:
+        """Give another connection of this kind."""
+        return type(self)(self.conninfo, self.isolation)
+
     @abstractmethod
     async def open(self) -> None: ...
 

@@ -65,7 +65,11 @@ def caller(on: Any, texts: Texts, url: str) -> Caller:
         return _of_django(on, texts, url)
     kind = f"{type(on).__module__}.{type(on).__qualname__}"
     if async_caller(on, texts) is not None or wraps_sync(on):
-        raise NotSupported(f"{kind}, given as transaction=, is async: await job.aenqueue(…)", store=url, verb="join")
+        raise NotSupported(
+            f"{kind}, given as transaction, is async: await job.aenqueue(…), or async with ctx.completing(…)",
+            store=url,
+            verb="join",
+        )
     raise NotSupported(f"{url} cannot join a transaction of {kind}: give {JOINED}", store=url, verb="join")
 
 

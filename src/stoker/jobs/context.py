@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -11,6 +11,7 @@ import msgspec
 
 from stoker.core.job import Claim, JobId, Token
 from stoker.errors import StokerError
+from stoker.jobs.completing import Completing, Finisher
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # the checkers' own; nothing to install
@@ -43,7 +44,7 @@ class Context(Generic[S_co]):
     it open.
     """
 
-    __slots__ = ("_cancelled", "_claim", "_deadline", "_log", "_meta", "_state", "_stopping")
+    __slots__ = ("_cancelled", "_claim", "_deadline", "_finisher", "_log", "_meta", "_state", "_stopping")
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class Context(Generic[S_co]):
         deadline: datetime | None = None,
         cancelled: Flag | None = None,
         stopping: Flag | None = None,
+        finisher: Callable[[], Finisher | None] | None = None,
     ) -> None:
         self._claim = claim
         self._state = state
         self._deadline = deadline
         self._cancelled = Flag() if cancelled is None else cancelled
         self._stopping = Flag() if stopping is None else stopping
+        self._finisher = finisher
         self._meta: Mapping[str, JSON] | None = None
         self._log: JobLog | None = None
 
@@ -131,6 +134,18 @@ class Context(Generic[S_co]):
             fields = {"job_id": self.id, "job_name": self.name, "queue": self.queue, "attempt": self.attempt}
             self._log = JobLog(_LOGGER, fields)
         return self._log
+
+    def completing(self, transaction: object, *, result: object = None) -> Completing:
+        """Complete this job inside a transaction of yours: what the block writes and the completion happen together.
+
+        Use it with ``with`` or ``async with``, inside the block that commits. At its end the job is completed on your
+        connection; you commit, before the handler returns. If you roll back instead, or the commit fails, the attempt
+        has failed. What the handler raises or returns after the commit changes nothing: ``result`` is the job's
+        result, given here or set on what the block gets. Raises ClaimLost at the end of the block where the store gave
+        the job to somebody else meanwhile, NotSupported at its beginning where the store joins no transactions. Called
+        directly or in the foreground, where no store has the job, the block simply runs.
+        """
+        return Completing(None if self._finisher is None else self._finisher(), transaction, result)
 
     def __repr__(self) -> str:
         return f"<Context of {self.name} {self.id}, attempt {self.attempt}/{self.max_attempts}>"

@@ -27,9 +27,11 @@ from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
+from stoker.runtime.completing import AttemptFinisher
 from stoker.runtime.current import Performing, performing
 from stoker.runtime.slots import Interruption, Slot
 from stoker.runtime.threads import Threads
+from stoker.stores.base import Store
 from stoker.telemetry.events import Events, JobOverdue, ResultDropped
 
 BODY_VERSION = 1
@@ -51,6 +53,7 @@ class Executor:
         events: Events,
         middleware: Sequence[Middleware] = (),
         stopping: Flag | None = None,
+        store: Store | None = None,
         misfit_after: int | None = 86_400 * SECOND,
         mark_started: Callable[[Claim], Awaitable[None]] | None = None,
     ) -> None:
@@ -62,6 +65,7 @@ class Executor:
         self._events = events
         self._middleware = tuple(middleware)
         self._stopping = stopping
+        self._store = store
         self._misfit_after = misfit_after
         self._mark_started = mark_started
 
@@ -112,12 +116,22 @@ class Executor:
             deadline = None if timeout is None else as_datetime(self._clock.now() + timeout)
             slot.cancelled = Flag()
             slot.context = Context(
-                claim, self._state, deadline=deadline, cancelled=slot.cancelled, stopping=self._stopping
+                claim,
+                self._state,
+                deadline=deadline,
+                cancelled=slot.cancelled,
+                stopping=self._stopping,
+                finisher=functools.partial(self._finisher, definition, claim, slot),
             )
         if timeout is not None:
             expire = functools.partial(self._expire, slot, timeout)
             slot.timer = self._clock.call_later(timeout / SECOND, expire)
         return started
+
+    def _finisher(self, definition: DefinedJob[Any], claim: Claim, slot: Slot) -> AttemptFinisher | None:
+        if self._store is None:
+            return None
+        return AttemptFinisher(self._store, definition, claim, slot, self._clock, self._events)
 
     def _end(self, slot: Slot) -> None:
         slot.claim = slot.context = slot.cancelled = None

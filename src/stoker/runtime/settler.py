@@ -8,12 +8,12 @@ import random
 from collections.abc import Callable
 
 from stoker.core.clock import Clock
-from stoker.core.job import Claim, Token
+from stoker.core.job import Claim, JobId, Token
 from stoker.core.settlement import Settled, Settlement
-from stoker.errors import StoreError, StoreUnavailable
+from stoker.errors import NotCommitted, StoreError, StoreUnavailable
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
-from stoker.telemetry.events import AttemptEnded, Events, SettleRefused, StoreBack, StoreFailed
+from stoker.telemetry.events import AttemptEnded, Events, LateEnding, SettleRefused, StoreBack, StoreFailed
 
 BATCH = 1000
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
@@ -43,6 +43,9 @@ class Settler:
         self._released = released
         self._relieved = relieved
         self._pending: list[tuple[Claim, Settlement]] = []
+        self._aside: set[asyncio.Future[None]] = set()
+        self._completed: dict[tuple[JobId, Token], Settlement] = {}
+        """The attempts that completed their job in a transaction, and may have rolled that back."""
         self._sending = 0
         self._wanted = asyncio.Event()
         self._drained = asyncio.Event()
@@ -53,8 +56,18 @@ class Settler:
         """How many endings the store has not answered yet."""
         return len(self._pending) + self._sending
 
-    def add(self, claim: Claim, settlement: Settlement) -> None:
-        """Take one ending; it is sent with whatever else has gathered by then."""
+    def add(self, claim: Claim, settlement: Settlement, completed: Settlement | None = None) -> None:
+        """Take one ending; it is sent with whatever else has gathered by then.
+
+        With ``completed`` it counts only if that completion, which a transaction was to bring, is not there.
+        """
+        if completed is not None:
+            self._completed[claim.id, claim.token] = completed
+            # By itself: if that transaction is still open, no other ending has to wait for it.
+            sending = asyncio.ensure_future(self._send([(claim, settlement)]))
+            self._aside.add(sending)
+            sending.add_done_callback(self._aside.discard)
+            return
         if not self._pending:
             self._wanted.set()
             self._drained.clear()
@@ -75,10 +88,14 @@ class Settler:
                 self._drained.set()
         finally:
             self._drained.set()  # nobody may wait for what nobody sends any more
+            for sending in self._aside:
+                sending.cancel()
 
     async def flush(self) -> None:
         """Wait until everything taken so far has been answered."""
         await self._drained.wait()
+        if self._aside:
+            await asyncio.wait(self._aside)
 
     async def _send(self, batch: list[tuple[Claim, Settlement]]) -> None:
         """Send a batch; what a store cannot even be asked must cost neither the others nor the worker."""
@@ -120,7 +137,12 @@ class Settler:
 
     def _report(self, claim: Claim, settlement: Settlement, answer: Settled, uncertain: bool) -> None:
         self._released(claim.token)
-        if answer is ACCEPTED or answer is REPEATED:
+        completed = self._completed.pop((claim.id, claim.token), None) if self._completed else None
+        if completed is not None and (answer is REPEATED or answer is GONE):
+            self._events.emit(AttemptEnded(claim, completed))
+            if settlement.error is None or settlement.error.type != NotCommitted.__name__:
+                self._events.emit(LateEnding(claim, settlement))
+        elif answer is ACCEPTED or answer is REPEATED:
             self._events.emit(AttemptEnded(claim, settlement))
         else:
             self._events.emit(SettleRefused(claim, settlement, answer, uncertain))

@@ -15,6 +15,7 @@ from enum import Enum
 
 from stoker.core.clock import Clock, Timer
 from stoker.core.job import Claim
+from stoker.core.settlement import Settlement
 from stoker.jobs.context import Context, Flag
 
 TURN = 0.002
@@ -36,6 +37,7 @@ class Slot:
     __slots__ = (
         "cancelled",
         "claim",
+        "completed",
         "context",
         "interruption",
         "slow_reported",
@@ -48,6 +50,8 @@ class Slot:
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.claim: Claim | None = None
+        self.completed: Settlement | None = None
+        """The completion that the store accepted inside the handler's transaction, committed or not."""
         self.context: Context[object] | None = None
         self.cancelled: Flag | None = None
         self.started = 0.0

@@ -16,11 +16,13 @@ from stoker.core.decide import Policy, decide, trace_of
 from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Extended, JobId, Token
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
+from stoker.core.settlement import Settlement
 from stoker.errors import StoreError
 from stoker.jobs.context import Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
+from stoker.runtime.completing import unless_committed
 from stoker.runtime.executor import Executor
 from stoker.runtime.fetcher import Fetcher
 from stoker.runtime.keeper import Keeper
@@ -87,6 +89,7 @@ class Worker:
             events=events,
             middleware=middleware,
             stopping=self._stopping,
+            store=store,
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
         )
@@ -234,9 +237,10 @@ class Worker:
             outcome = await self._executor.attempt(claim, slot)
         except Exception as error:  # a fault of ours: without an ending the job would run as long as this worker
             outcome = Failed(error, trace_of(error))
-        self._settle(claim, outcome)
+        completed, slot.completed = slot.completed, None
+        self._settle(claim, unless_committed(outcome, completed), completed)
 
-    def _settle(self, claim: Claim, outcome: Outcome) -> None:
+    def _settle(self, claim: Claim, outcome: Outcome, completed: Settlement | None = None) -> None:
         if isinstance(outcome, GivenBack):
             self._given_back += 1
         policy = self._definitions[claim.name].policy
@@ -244,7 +248,7 @@ class Worker:
             settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
         except Exception as error:  # the user's backoff raised or gave nonsense
             settlement = decide(claim, Failed(error, "the job's backoff failed"), Policy(), worker=self.id)
-        self._settler.add(claim, settlement)
+        self._settler.add(claim, settlement, completed)
 
     def _freed(self) -> None:
         self._fetcher.freed()

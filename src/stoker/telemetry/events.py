@@ -41,6 +41,14 @@ class SettleRefused(msgspec.Struct, frozen=True):
     uncertain: bool = False
 
 
+class LateEnding(msgspec.Struct, frozen=True):
+    """A job had completed in its handler's transaction when its handler ended otherwise, which changes nothing."""
+
+    claim: Claim
+    settlement: Settlement
+    """What the handler's ending would have meant."""
+
+
 class LeaseLost(msgspec.Struct, frozen=True):
     """A heartbeat found leases gone; the attempts under them are stopped."""
 
@@ -126,6 +134,7 @@ Event: TypeAlias = (
     JobsEnqueued
     | AttemptEnded
     | SettleRefused
+    | LateEnding
     | LeaseLost
     | ResultDropped
     | JobSlow

@@ -17,6 +17,7 @@ from stoker.telemetry.events import (
     JobsEnqueued,
     JobSlow,
     JobsReclaimed,
+    LateEnding,
     LeaseLost,
     LoopStuck,
     ResultDropped,
@@ -47,6 +48,12 @@ class LogLines:
             case SettleRefused(claim, settlement, answer, uncertain):
                 what = "settle uncertain" if uncertain else "claim lost"
                 log.warning("%s: %s answered %s, ending %s dropped", _job(claim), what, answer, settlement.state)
+            case LateEnding(claim, settlement):
+                error = settlement.error
+                cause = f"{error.type}: {_first_line(error.message)}" if error else f"ending {settlement.state}"
+                log.warning(
+                    "%s: completed in its transaction; dropped what came after the commit: %s", _job(claim), cause
+                )
             case LeaseLost(tokens):
                 log.warning("%d lease(s) lost: their attempts are stopped and their endings dropped", len(tokens))
             case ResultDropped(claim, reason):

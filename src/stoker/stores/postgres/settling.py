@@ -76,6 +76,8 @@ WITH said AS MATERIALIZED (
     FROM pairs WHERE job.id = pairs.id AND job.state = 2 RETURNING job.id
 ), {_REST.format(ended="ended")}"""
 
+# NOWAIT, because a handler may have left the transaction open in which it completed the job: whoever waited for that
+# would keep heartbeats from the lease. The unit is tried again.
 # A job that somebody asked to stop gets no other ending than a final one. One that is kept for no time goes at once.
 END: Final = f"""
 WITH said AS MATERIALIZED (
@@ -86,7 +88,7 @@ WITH said AS MATERIALIZED (
     FROM json_array_elements(:endings::json) WITH ORDINALITY AS ending (value, place)
 ), {_HELD}, locked AS MATERIALIZED (
     SELECT id, cancelling, keep_failed FROM stoker.job
-    WHERE state = 2 AND id = ANY (ARRAY(SELECT id FROM pairs)) ORDER BY id FOR UPDATE
+    WHERE state = 2 AND id = ANY (ARRAY(SELECT id FROM pairs)) ORDER BY id FOR UPDATE NOWAIT
 ), judged AS MATERIALIZED (
     SELECT pairs.*, CASE WHEN wanted >= 5 THEN keep ELSE keep_failed END AS kept,
         CASE WHEN wanted >= 5 THEN wanted WHEN cancelling THEN 6 WHEN wanted = 2 AND due > :now THEN 1
