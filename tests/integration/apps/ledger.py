@@ -19,7 +19,10 @@ LEASE = os.environ.get("LEDGER_LEASE", "2s")
 CONCURRENCY = int(os.environ.get("LEDGER_CONCURRENCY", "10"))
 app: Stoker[None] = Stoker(
     os.environ["LEDGER_URL"],
-    settings={"workers": {"lease": LEASE, "grace": os.environ.get("LEDGER_GRACE", "1s"), "concurrency": CONCURRENCY}},
+    settings={
+        "workers": {"lease": LEASE, "grace": os.environ.get("LEDGER_GRACE", "1s"), "concurrency": CONCURRENCY},
+        "queue": {"poll_interval": os.environ.get("LEDGER_POLL", "1s")},
+    },
 )
 
 
