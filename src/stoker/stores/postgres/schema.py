@@ -13,7 +13,10 @@ from stoker.errors import SchemaOutdated
 
 # Whoever migrates holds it; a number of our own in PostgreSQL's space of advisory locks, with the schema's name.
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stoker migrate ' || %s, 0))"
-_EXISTS: Final = "SELECT to_regclass(%s) IS NOT NULL"
+# Whatever the role's are: another process may be at it, and an index of a large table takes its time.
+_TIMEOUTS: Final = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+# Not by to_regclass: in a transaction it may remember that there was none before somebody else made it.
+_EXISTS: Final = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'migration')"
 _NOTES: Final = "CREATE TABLE IF NOT EXISTS stoker.migration (name text PRIMARY KEY, at timestamptz NOT NULL)"
 _APPLIED: Final = "SELECT name FROM stoker.migration"
 _NOTE: Final = "INSERT INTO stoker.migration (name, at) VALUES ('{}', now())"
@@ -44,7 +47,7 @@ def whole_script(texts: Texts) -> str:
 
 def pending(connection: Connection[Any], texts: Texts) -> list[str]:
     """Name what `migrate` would apply; only reads."""
-    if not _value(connection, _EXISTS, f'"{texts.schema}".migration'):
+    if not _value(connection, _EXISTS, texts.schema):
         return list(migrations())
     applied = {row[0] for row in connection.execute(_literal(texts.plain(_APPLIED))).fetchall()}
     return [name for name in migrations() if name not in applied]
@@ -55,6 +58,7 @@ def migrate(connection: Connection[Any], texts: Texts) -> list[str]:
     if not pending(connection, texts):
         return []
     with connection.transaction():
+        connection.execute(_TIMEOUTS)
         connection.execute(_LOCK, (texts.schema,))
         # Looked up again: whoever had the lock until now may have applied them.
         names = pending(connection, texts)

@@ -47,7 +47,7 @@ _LIBPQ: Final = [
     "tcp_user_timeout",
     "user",
 ]
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,45}")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,45}")
 
 
 class PostgresUrl(msgspec.Struct, frozen=True):
