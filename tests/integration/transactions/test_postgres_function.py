@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from stoker import Stoker, Unique
-from stoker.core.job import JobId, NewJob
+from stoker.core.job import JobId, NewJob, new_call
+from stoker.core.unique import UniqueKey
 from stoker.stores.postgres import PostgresStore
 
 if TYPE_CHECKING:
@@ -132,3 +133,24 @@ async def test_a_sleeping_worker_wakes_at_the_commit(shop: Shop, sleeper: Sleepe
         assert not woken.done()
         await shop.caller.commit()
         assert await asyncio.wait_for(woken, 2.0)
+
+
+def test_a_role_with_the_documented_rights_may_enqueue(
+    onlooker: psycopg.Connection[Any], schema: str, store: PostgresStore
+) -> None:
+    role = f"{schema}_clerk"
+    onlooker.execute(f'CREATE ROLE "{role}"'.encode())
+    try:
+        onlooker.execute(
+            f'GRANT USAGE ON SCHEMA "{schema}" TO "{role}";'
+            f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA "{schema}" TO "{role}";'
+            f'GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA "{schema}" TO "{role}"'.encode()
+        )
+        onlooker.execute(f'SET ROLE "{role}"'.encode())
+        onlooker.execute(f"SELECT \"{schema}\".enqueue('work', unique_key => 'a')".encode())
+        with onlooker.transaction():
+            jobs = [NewJob("work", "{}"), NewJob("work", "{}", unique=UniqueKey("b", on_conflict="replace"))]
+            store.run(store.enqueue(jobs, new_call()), on=onlooker)
+    finally:
+        onlooker.execute(f'RESET ROLE; DROP OWNED BY "{role}"; DROP ROLE "{role}"'.encode())
+    assert [row.count for row in store.run(store.count())] == [3]
