@@ -347,25 +347,6 @@ async def test_a_claim_under_way_when_the_worker_stops_goes_back_uncounted(
     assert (job_now.state, job_now.crashes) == (State.AVAILABLE, 0)
 
 
-async def test_a_clock_that_jumps_forward_takes_no_job_back_for_one_lease(rig: Rig) -> None:
-    from stoker.runtime.maintenance import Maintenance
-
-    store, clock = rig.store, rig.clock
-
-    @rig.app.job
-    async def job() -> None: ...
-
-    handle = job.enqueue()
-    maintenance = Maintenance(store, "me", clock, rig.app.events, lease=30_000_000)
-    store.run(store.claim({"default": 1}, ["job"], [""], new_token(), "other", 30_000_000))
-    clock.jump("10m")
-    await maintenance.reclaim()
-    assert rig.state(handle.id) is State.RUNNING
-    clock.advance("31s")
-    await maintenance.reclaim()
-    assert rig.state(handle.id) is State.AVAILABLE
-
-
 async def test_a_worker_announces_itself_and_leaves(rig: Rig) -> None:
     @rig.app.job
     async def job() -> None: ...

@@ -10,7 +10,7 @@ import random
 
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
-from stoker.core.job import Reclaimed
+from stoker.core.job import Reclaimed, new_token
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, JobsReclaimed
@@ -31,16 +31,19 @@ class Maintenance:
         self._events = events
         self._lease = lease / SECOND
         self._offset = self._clock_offset()
+        self._store_offset: tuple[float, float] | None = None
+        """Between what the difference of the store's clock and the monotonic one is: its answer took some time."""
         self._trusted_from = 0.0
 
     async def reclaim(self) -> None:
         """Take back the jobs of leases that ended.
 
-        When the clock jumped, every lease seems over at once; then nothing is taken back for the length of one lease.
+        When the clock jumped, the store's or ours, every lease seems over at once; then nothing is taken back for the
+        length of one lease.
         """
         offset, previous = self._clock_offset(), self._offset
         self._offset = offset
-        if abs(offset - previous) > JUMP:
+        if await self._store_jumped() or abs(offset - previous) > JUMP:
             self._trusted_from = self._clock.monotonic() + self._lease
         if self._clock.monotonic() < self._trusted_from:
             return
@@ -61,3 +64,12 @@ class Maintenance:
 
     def _clock_offset(self) -> float:
         return self._clock.now() / SECOND - self._clock.monotonic()
+
+    async def _store_jumped(self) -> bool:
+        """Ask the store for the time, by a claim of nothing, and hold it against the time that passed since the last."""
+        before = self._clock.monotonic()
+        nothing = self._store.claim({}, (), (), new_token(), self._worker, 0)
+        now = (await self._store.arun(nothing)).now / SECOND
+        earliest, latest = now - self._clock.monotonic(), now - before
+        previous, self._store_offset = self._store_offset, (earliest, latest)
+        return previous is not None and (earliest > previous[1] + JUMP or latest < previous[0] - JUMP)
