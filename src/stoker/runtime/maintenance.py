@@ -66,7 +66,7 @@ class Maintenance:
         return self._clock.now() / SECOND - self._clock.monotonic()
 
     async def _store_jumped(self) -> bool:
-        """Ask the store for the time, by a claim of nothing, and hold it against the time that passed since the last."""
+        """Ask the store for the time, by a claim of nothing, and hold it against the time that passed meanwhile."""
         before = self._clock.monotonic()
         nothing = self._store.claim({}, (), (), new_token(), self._worker, 0)
         now = (await self._store.arun(nothing)).now / SECOND
