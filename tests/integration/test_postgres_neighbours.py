@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from stoker.core.filters import Filter
 from stoker.core.job import NewJob, State, new_call, new_token
 from stoker.core.settlement import Settled, Settlement
 from stoker.core.unique import UniqueKey
@@ -22,6 +23,7 @@ from stoker.stores.postgres.schema import migrations
 from stoker.stores.postgres.urls import parse
 from tests.rigs.ledger import sql
 from tests.rigs.postgres import Postgres
+from tests.rigs.processes import ROOT
 from tests.rigs.servers import running
 
 LEASE = 60_000_000
@@ -106,6 +108,27 @@ def test_a_schema_may_have_any_plain_name(own_server: str, name: str) -> None:
 def test_a_schema_of_another_name_is_refused(postgres_server: str, name: str) -> None:
     with pytest.raises(ConfigurationError, match="schema is"):
         PostgresStore(with_schema(postgres_server, name))
+
+
+def test_the_permissions_in_the_documentation_are_enough_to_work(own_server: str) -> None:
+    page = (ROOT / "docs" / "how-to" / "postgresql.md").read_text()
+    grants = page.partition("```sql\n")[2].partition("```")[0]
+    migrate(own_server)
+    sql(own_server, f"CREATE ROLE shop LOGIN; {grants}")
+    store = PostgresStore(own_server.replace("postgres@", "shop@"), auto_migrate=False)
+    works(store)
+    ids = [answer.id for answer in store.run(store.enqueue([NewJob("work", "{}")], new_call()))]
+    verbs = (
+        store.cancel(Filter(ids=tuple(ids)), 1),
+        store.retry(Filter(ids=tuple(ids)), 1),
+        store.delete(Filter(ids=tuple(ids)), 1),
+        store.pause("queue", ["default"], True),
+        store.pause("queue", ["default"], False),
+    )
+    assert [store.run(verb).count for verb in verbs] == [1] * len(verbs)
+    for verb in (store.promote(10), store.reclaim(10), store.prune(10), store.lead("role", "me", LEASE)):
+        store.run(verb)
+    store.close()
 
 
 @pytest.mark.asyncio
