@@ -135,3 +135,14 @@ def beside(task: Callable[[], list[str]]) -> tuple[list[str], threading.Event]:
 
     threading.Thread(target=run, daemon=True).start()
     return answers, answered
+
+
+@pytest.mark.parametrize("caller", [("psycopg", "REPEATABLE READ"), ("psycopg", "SERIALIZABLE")], indirect=True)
+@pytest.mark.parametrize("on_conflict", [*POLICIES, "raise"])
+async def test_a_snapshot_older_than_the_key_is_told_to_begin_again(shop: Shop, on_conflict: OnConflict) -> None:
+    await shop.add()
+    shop.enqueue_outside(NewJob("work", "{}", unique=key()))
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        await shop.enqueue(NewJob("work", "{}", unique=key(on_conflict)))
+    await shop.caller.commit()
+    assert (len(shop.stored()), shop.customers()) == (1, 1)
