@@ -66,6 +66,13 @@ def args_json(args: list[str] | dict[int, str]) -> str:
     return text
 
 
+def checked_args(args: str) -> str:
+    """Give arguments back if they can be kept byte for byte, else EnqueueError."""
+    if not args.isascii() or "\0" in args:
+        args_json([args])
+    return args
+
+
 def shared_params(job: NewJob, call: CallId) -> dict[str, str | int | None]:
     """Give the parameters that all jobs of a group share."""
     return {
@@ -84,7 +91,7 @@ def shared_params(job: NewJob, call: CallId) -> dict[str, str | int | None]:
         "parent": job.parent,
         "root": job.root,
         "origin": job.origin,
-        "labels": encode(job.labels),
+        "labels": encode(job.labels) if job.labels else "[]",
         "meta": job.meta,
     }
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
-from stoker.stores.grouping import args_json, by_place, shared_params, sharing
+from stoker.stores.grouping import args_json, by_place, checked_args, shared_params, sharing
 
 _IDS: Final = "ARRAY(SELECT nextval('stoker.line') FROM generate_series(1, :count::integer))"
 
@@ -46,6 +46,20 @@ WITH receipt AS (
 )
 SELECT array_to_string(ids, ',') FROM receipt"""
 
+# A call of one job, which most are: nothing to unpack.
+ENQUEUE_ONE: Final = f"""
+WITH receipt AS (
+    INSERT INTO stoker.call AS call (call, at, ids) VALUES (:call::text, :now, ARRAY[nextval('stoker.line')])
+    ON CONFLICT (call) DO UPDATE SET at = call.at RETURNING ids[1] AS id, at AS now, xmax = 0 AS fresh
+), fresh AS MATERIALIZED (
+    SELECT id, :args::text AS args, coalesce(:at::bigint, now + :delay::bigint) AS run_at, now FROM receipt WHERE fresh
+), lined AS (
+    {LINE}
+), stored AS (
+    INSERT INTO stoker.job ({COLUMNS}) SELECT {VALUES} FROM fresh
+)
+SELECT id::text FROM receipt"""
+
 # A call is open from its receipt to the end of its own unit; so every step of a repeat finds nothing to do.
 OPEN: Final = f"""
 INSERT INTO stoker.call (call, at, ids, open) SELECT :call::text, :now, {_IDS}, true
@@ -71,6 +85,8 @@ IDS: Final = "SELECT array_to_string(ids, ',') FROM stoker.call WHERE call = :ca
 
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that enqueue jobs without unique keys."""
+    if len(jobs) == 1:
+        return (Sql(ENQUEUE_ONE, shared_params(jobs[0], call) | {"args": checked_args(jobs[0].args)}),)
     groups = sharing(dict(enumerate(jobs)))
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs)}
     if len(groups) == 1:

@@ -162,7 +162,7 @@ def _valid(settlements: Sequence[Settlement]) -> Sequence[Settlement]:
 def _odd(settlements: Sequence[Settlement]) -> bool:
     """Tell whether one of them is none: its state is no ending, or its id none of this store's."""
     running = State.RUNNING
-    return any([ending.state is running for ending in settlements]) or not are_row_ids(
+    return any(ending.state is running for ending in settlements) or not are_row_ids(
         [ending.id for ending in settlements]
     )
 

@@ -35,6 +35,10 @@ MOST_BYTES: Final = 7000
 """Of a payload; PostgreSQL takes 8000."""
 _PAYLOADS: Final = "FROM json_array_elements_text(:payloads::json) AS payload"
 NOTIFY: Final = f"SELECT pg_notify(:channel::text, payload) {_PAYLOADS}"
+# A notification alone is a transaction with a number, whose commit would wait for the disk; nothing of it needs to.
+NOTIFY_APART: Final = (
+    f"SELECT set_config('synchronous_commit', 'off', true), pg_notify(:channel::text, payload) {_PAYLOADS}"
+)
 AND_NOTIFY: Final = f"WHERE (SELECT count(pg_notify(:channel::text, payload)) {_PAYLOADS}) > 0"
 """Makes a statement that ends in a SELECT of one table notify too: one statement is one exchange and no savepoint."""
 
@@ -66,7 +70,8 @@ class Waiting:
         self._listener = Listener(listen, channel, self._hear)
         self._lock = threading.Lock()
         self._pending: frozenset[str] = frozenset()
-        self._timer: threading.Timer | None = None
+        self._voice: threading.Thread | None = None
+        self._wanted = threading.Event()
         self._quiet_until = 0.0
         follow_forks(self)
 
@@ -88,10 +93,11 @@ class Waiting:
             return None
         with self._lock:
             now = time.monotonic()
-            if now < self._quiet_until or self._timer is not None:
+            if now < self._quiet_until:
                 return None
             self._quiet_until = now + SILENCE
-        return self.notification(_named(command))
+            queues, self._pending = self._pending | _named(command), frozenset()
+        return self._apart(queues)
 
     def committed(self, command: Command[Any], announced: Sql | None) -> None:
         """Wake this process's workers, and tell other processes in a moment if that was not done at once.
@@ -105,14 +111,17 @@ class Waiting:
             return
         with self._lock:
             self._pending |= _named(command)
-            if self._timer is None:
-                self._timer = threading.Timer(SILENCE, self._announce)
-                self._timer.daemon = True
-                self._timer.start()
+            if self._voice is None:
+                self._voice = threading.Thread(target=self._speak, name="stoker-postgres-announce", daemon=True)
+                self._voice.start()
+        self._wanted.set()
 
     def notification(self, queues: Collection[str]) -> Sql:
         """Give the statement that tells of the queues."""
         return Sql(NOTIFY, {"channel": self._channel, "payloads": encode(_payloads(queues))})
+
+    def _apart(self, queues: Collection[str]) -> Sql:
+        return replace(self.notification(queues), text=NOTIFY_APART)
 
     def notifying(self, command: Command[T]) -> Command[T]:
         """Give a command for a caller's transaction, with the notification inside: it goes out with the commit."""
@@ -129,10 +138,11 @@ class Waiting:
     def stop(self) -> None:
         """Stop listening, and announce what was to be announced in a moment."""
         self._listener.stop()
-        timer = self._timer
-        if timer is not None:
-            timer.cancel()
-            self._announce()
+        with self._lock:
+            voice, self._voice = self._voice, None
+        if voice is not None:
+            self._wanted.set()
+            voice.join()
 
     # -- forks: the listener's thread and session stay with the parent -----------------------------------------------
 
@@ -149,20 +159,32 @@ class Waiting:
         self._listener = Listener(self._listen, self._channel, self._hear)
         self._lock = threading.Lock()
         self._pending = frozenset()
-        self._timer = None
+        self._voice = None
+        self._wanted = threading.Event()
 
     def _hear(self, payload: str | None) -> None:
         if payload is None:
             self._missed()
         self.ring(payload.splitlines() if payload else None)
 
+    def _speak(self) -> None:
+        wanted = self._wanted
+        while True:
+            wanted.wait()
+            wanted.clear()
+            time.sleep(SILENCE)
+            self._announce()
+            if self._voice is not threading.current_thread():
+                return
+
     def _announce(self) -> None:
         with self._lock:
             queues, self._pending = self._pending, frozenset()
-            self._timer = None
+            if not queues:
+                return
             self._quiet_until = time.monotonic() + SILENCE
         try:
-            self._driver.run(Command("notify", (self.notification(queues),), lambda _: None, writes=False))
+            self._driver.run(Command("notify", (self._apart(queues),), lambda _: None, writes=False))
         except StoreError as error:
             log.debug("not announced, so workers find it when they poll: %s", error)
 
