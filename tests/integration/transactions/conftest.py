@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeAlias
@@ -10,9 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 
+from stoker import Stoker
 from stoker.core.filters import EVERYTHING
 from stoker.core.job import JobId, NewJob, StoredJob, new_call
+from stoker.jobs.completing import Completing
 from stoker.stores.postgres import PostgresStore
+from stoker.telemetry.events import AttemptEnded, Event
 from tests.rigs.callers import KINDS, Caller
 
 
@@ -72,6 +76,17 @@ class Shop:
         wanted = jobs or (NewJob("work", "{}"),)
         return [answer.id for answer in await self.caller.run(self.store, self.store.enqueue(wanted, new_call()))]
 
+    async def sell(self, completing: Completing) -> None:
+        """Add a customer and complete the job, in the way that suits the caller's connection."""
+        if self.caller.is_async:
+            async with completing as sale:
+                await self.add()
+                sale.result = "sold"
+            return
+        with completing as sale:
+            await self.add()
+            sale.result = "sold"
+
     def enqueue_outside(self, *jobs: NewJob) -> list[JobId]:
         """Enqueue without a transaction."""
         return [answer.id for answer in self.store.run(self.store.enqueue(jobs, new_call()))]
@@ -114,3 +129,36 @@ def sleeper(postgres_url: str) -> Sleeper:
         worker.close()
 
     return sleeping
+
+
+class Rig:
+    """An application with short leases, and what was reported."""
+
+    def __init__(self, url: str) -> None:
+        settings = {"blocking_enqueue": "allow", "workers": {"lease": "1s"}}
+        self.app: Stoker[Any] = Stoker(url, settings=settings)
+        self.events: list[Event] = []
+        self._told = asyncio.Event()
+        self.app.events.listen(self._hear)
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, AttemptEnded):
+            self._told.set()
+
+    async def ended(self, attempts: int) -> None:
+        """Wait until so many attempts have ended."""
+        while len(self.seen(AttemptEnded)) < attempts:
+            self._told.clear()
+            await asyncio.wait_for(self._told.wait(), 10)
+
+    def seen(self, kind: type[Any]) -> list[Any]:
+        """Give the events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+async def rig(postgres_url: str) -> AsyncIterator[Rig]:
+    rig = Rig(postgres_url)
+    yield rig
+    rig.app.close()
