@@ -23,6 +23,8 @@ from stoker.drivers.postgres_text import Texts
 
 T = TypeVar("T")
 
+PATIENCE: Final = 120.0
+"""Seconds that a worker waits for an answer; none of its commands takes nearly as long."""
 TRIES: Final = 4
 PAUSES: Final = (0.02, 0.2, 0.8)
 """Seconds between tries; a restart that takes longer is for the callers to wait out."""
@@ -156,7 +158,12 @@ class PostgresDriver:
         link = await pool.take(durable=command.durable)
         attempts.sent = True
         try:
-            return await aexchange(link, command, after, self.texts, self._now())
+            async with asyncio.timeout(PATIENCE):
+                return await aexchange(link, command, after, self.texts, self._now())
+        except TimeoutError:
+            # Somebody acknowledges what we send and never answers: a proxy that hangs, say.
+            link.drop()
+            raise psycopg.OperationalError(f"no answer for {PATIENCE:g} s") from None
         except BaseException:
             # Also when the caller is cancelled: nobody knows what the connection is in the middle of.
             link.drop()
