@@ -20,7 +20,9 @@ from stoker.runtime.slots import Pool, SuspectGate
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, StoreBack, StoreFailed
 
-MOST_PREFETCH = 1000
+MOST_PREFETCH = 2000
+MOST_CLAIMED = 1000
+"""In one call: while it is under way, as many again are at hand."""
 MOST_QUEUES = 64
 """Queues of one pool in one claim: a store looks at each of them while it keeps others from writing."""
 PREFETCH_SECONDS = 0.1
@@ -177,7 +179,7 @@ class Fetcher:
         """Tell how many claims a pool can take; 0 also where so few are not worth a call."""
         prefetch = self._prefetch[pool.name].room
         # No more than a settler's batch: ten endings beyond it would cost a commit of their own.
-        room = min(MOST_PREFETCH, pool.concurrency + prefetch - pool.busy)
+        room = min(MOST_CLAIMED, pool.concurrency + prefetch - pool.busy)
         # A call for a handful while hundreds wait costs as much as one for all of them.
         return 0 if room < prefetch // 2 else max(room, 0)
 

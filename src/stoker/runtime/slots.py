@@ -18,8 +18,8 @@ from stoker.core.job import Claim
 from stoker.core.settlement import Settlement
 from stoker.jobs.context import Context, Flag
 
-TURN = 0.002
-"""Seconds a slot may go on without giving the event loop a turn."""
+TURN = 0.001
+"""Seconds for which the slots of a worker may go on together before the event loop has a turn."""
 
 
 class Interruption(Enum):
@@ -112,6 +112,34 @@ class SuspectGate:
         return [claim for _, claim in out]
 
 
+class Turn:
+    """The time since the event loop last had a turn, shared by all slots of a worker.
+
+    If each slot had a time of its own, ten slots in a row would keep what came from the store waiting for ten of them.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = clock.monotonic()
+        self._ending = False
+
+    @property
+    def over(self) -> bool:
+        """Whether a slot is to let others go first."""
+        return self._clock.monotonic() - self._since > TURN
+
+    def end(self) -> None:
+        """Let the next one begin when the loop comes round."""
+        if not self._ending:
+            self._ending = True
+            asyncio.get_running_loop().call_soon(self.begin)
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._since = self._clock.monotonic()
+        self._ending = False
+
+
 class Pool:
     """A number of slots, the queues they serve and the claims that wait for a slot."""
 
@@ -122,6 +150,7 @@ class Pool:
         concurrency: int,
         clock: Clock,
         gate: SuspectGate,
+        turn: Turn,
         perform: Callable[[Claim, Slot], Awaitable[None]],
         freed: Callable[[], None],
     ) -> None:
@@ -135,6 +164,7 @@ class Pool:
         """Suspects that wait at the gate."""
         self._clock = clock
         self._gate = gate
+        self._turn = turn
         self._perform = perform
         self._freed = freed
 
@@ -161,6 +191,8 @@ class Pool:
 
     def _spawn(self) -> None:
         if self.waiting and len(self.slots) < self.concurrency:
+            if not self.slots:
+                self._turn.begin()
             slot = Slot()
             self.slots.add(slot)
             slot.task = asyncio.get_running_loop().create_task(self._serve(slot))
@@ -170,7 +202,7 @@ class Pool:
         self._spawn()
         self._spawn()
         untouched = copy_context()
-        turn = self._clock.monotonic()
+        turn = self._turn
         try:
             while self.waiting:
                 claim = self.waiting.popleft()
@@ -181,12 +213,11 @@ class Pool:
                     self.performed += 1
                 if slot.interruption is not None or copy_context() != untouched:
                     break
-                now = self._clock.monotonic()
-                if now - turn > TURN:
+                if turn.over:
                     # The next claim must be under way before the last one has been worked off.
                     self._freed()
+                    turn.end()
                     await asyncio.sleep(0)
-                    turn = self._clock.monotonic()
         finally:
             self.slots.discard(slot)
             self._spawn()

@@ -32,7 +32,7 @@ from stoker.runtime.maintenance import Maintenance
 from stoker.runtime.plan import WorkerPlan
 from stoker.runtime.presence import Busyness, Presence
 from stoker.runtime.settler import Settler
-from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate
+from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate, Turn
 from stoker.runtime.threads import Threads
 from stoker.stores.base import Store
 from stoker.telemetry.events import (
@@ -95,8 +95,9 @@ class Worker:
         )
         self._settler = Settler(store, events, clock, self._leases.release, self._freed)
         self.gate = SuspectGate()
+        turn = Turn(clock)
         self.pools = [
-            Pool(pool.name, pool.queues, pool.concurrency, clock, self.gate, self._perform, self._freed)
+            Pool(pool.name, pool.queues, pool.concurrency, clock, self.gate, turn, self._perform, self._freed)
             for pool in plan.pools
         ]
         self._fetcher = self._make_fetcher()

@@ -22,6 +22,8 @@ MOST_PRIORITIES: Final = 8
 """Priorities of one lane whose places are remembered; more are seldom, and each costs a look at the index."""
 SWEEP_SHARE: Final = 20
 """Sweeps may take a twentieth of the time."""
+LONGEST_WITHOUT: Final = 5.0
+"""Seconds after which a queue is swept whatever the last sweep took: a server that stalled is not a long dead head."""
 
 
 class Lane(NamedTuple):
@@ -75,7 +77,7 @@ class Marks:
         """Take note of how long a sweep took, in seconds; queues that are swept by themselves share the time."""
         with self._lock:
             known = len(self._sweep_at.keys() | queues)
-            at = monotonic() + SWEEP_SHARE * duration * known / len(queues)
+            at = monotonic() + min(SWEEP_SHARE * duration * known / len(queues), LONGEST_WITHOUT)
             self._sweep_at.update(dict.fromkeys(queues, at))
             self._owed.difference_update(queues)
 
