@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -14,6 +14,8 @@ from stoker.core.command import Command, Replies, Row, Sql, Value
 from stoker.drivers.postgres_text import Texts
 from stoker.errors import ConfigurationError, NotSupported
 
+Statement: TypeAlias = tuple[bytes, dict[str, Value], bool | None]
+"""Text, values, and False where it is not to be prepared."""
 AnyConnection: TypeAlias = Connection[Any] | AsyncConnection[Any]
 
 _DEFAULTS: Final = {
@@ -107,17 +109,14 @@ def exchange(link: Link, command: Command[Any], after: Sql | None, texts: Texts,
         connection.execute(DURABLE if command.durable else QUICK)
         link.durable = command.durable
     statements = [statement(command, step, texts, now) for step in command.steps]
-    if len(statements) == 1 and after is None and not link.pooled:
-        cursor = connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])
-        return [rows(cursor)]
-    with connection.pipeline() as pipeline:
-        if link.pooled:
-            connection.execute(_FOR_THE_UNIT if command.durable else _FOR_THE_UNIT + _AND_QUICK)
-        cursors = [connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements]
-        if after is not None:
-            pipeline.sync()
-            connection.execute(*statement(command, after, texts, now)[:2])
-    return [rows(cursor) for cursor in cursors]
+    if len(statements) == 1 and not link.pooled:
+        cursors = [connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])]
+    else:
+        cursors = unit(link, connection, command, statements)
+    replies = [rows(cursor) for cursor in cursors]
+    if after is not None:
+        connection.execute(*statement(command, after, texts, now)[:2])
+    return replies
 
 
 async def aexchange(link: Link, command: Command[Any], after: Sql | None, texts: Texts, now: int | None) -> Replies:
@@ -128,24 +127,37 @@ async def aexchange(link: Link, command: Command[Any], after: Sql | None, texts:
         await connection.execute(DURABLE if command.durable else QUICK)
         link.durable = command.durable
     statements = [statement(command, step, texts, now) for step in command.steps]
-    if len(statements) == 1 and after is None and not link.pooled:
-        cursor = await connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])
-        return [await arows(cursor)]
-    async with connection.pipeline() as pipeline:
+    if len(statements) == 1 and not link.pooled:
+        cursors = [await connection.execute(*statements[0][:2], binary=True, prepare=statements[0][2])]
+    else:
+        cursors = await aunit(link, connection, command, statements)
+    replies = [await arows(cursor) for cursor in cursors]
+    if after is not None:
+        await connection.execute(*statement(command, after, texts, now)[:2])
+    return replies
+
+
+def unit(
+    link: Link, connection: Connection[Any], command: Command[Any], statements: Sequence[Statement]
+) -> list[psycopg.Cursor[Any]]:
+    """Send statements in one exchange, of which all take effect or none."""
+    with connection.pipeline():
+        if link.pooled:
+            connection.execute(_FOR_THE_UNIT if command.durable else _FOR_THE_UNIT + _AND_QUICK)
+        return [connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements]
+
+
+async def aunit(
+    link: Link, connection: AsyncConnection[Any], command: Command[Any], statements: Sequence[Statement]
+) -> list[psycopg.AsyncCursor[Any]]:
+    """Send statements in one exchange, of which all take effect or none."""
+    async with connection.pipeline():
         if link.pooled:
             await connection.execute(_FOR_THE_UNIT if command.durable else _FOR_THE_UNIT + _AND_QUICK)
-        cursors = [
-            await connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements
-        ]
-        if after is not None:
-            await pipeline.sync()
-            await connection.execute(*statement(command, after, texts, now)[:2])
-    return [await arows(cursor) for cursor in cursors]
+        return [await connection.execute(text, params, binary=True, prepare=plan) for text, params, plan in statements]
 
 
-def statement(
-    command: Command[Any], step: object, texts: Texts, now: int | None
-) -> tuple[bytes, dict[str, Value], bool | None]:
+def statement(command: Command[Any], step: object, texts: Texts, now: int | None) -> Statement:
     """Give a step as psycopg takes it: text, values, and False where it is not to be prepared."""
     if not isinstance(step, Sql) or not isinstance(step.params, Mapping):
         raise NotSupported(f"{command.name} was made by another store than this one", verb=command.name)

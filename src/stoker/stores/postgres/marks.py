@@ -22,7 +22,7 @@ MOST_PRIORITIES: Final = 8
 """Priorities of one lane whose places are remembered; more are seldom, and each costs a look at the index."""
 SWEEP_SHARE: Final = 20
 """Sweeps may take a twentieth of the time."""
-LONGEST_WITHOUT: Final = 5.0
+LONGEST_WITHOUT: Final = 30.0
 """Seconds after which a queue is swept whatever the last sweep took: a server that stalled is not a long dead head."""
 
 

@@ -114,6 +114,7 @@ CREATE TABLE stoker.call (
     open boolean NOT NULL DEFAULT false,   -- while the steps of its own unit are at work
     conflict text                          -- what a job that insists on a free key ran into
 );
+ALTER TABLE stoker.call ALTER ids SET STORAGE EXTERNAL;
 CREATE INDEX call_at ON stoker.call (at);
 
 -- What became of the unique jobs of a call.
@@ -197,9 +198,10 @@ BEGIN
 END $$;
 
 -- Deleted rows of these are many and their indexes short-lived: clean up early, whatever the size of the tables.
+-- What was only inserted needs none.
 ALTER TABLE stoker.job SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_cost_delay = 1);
+    autovacuum_vacuum_cost_delay = 1, autovacuum_vacuum_insert_threshold = -1);
 ALTER TABLE stoker.ready SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_cost_delay = 1);
+    autovacuum_vacuum_cost_delay = 1, autovacuum_vacuum_insert_threshold = -1);
 ALTER TABLE stoker.lease SET (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 500,
     autovacuum_vacuum_cost_delay = 1);
