@@ -36,7 +36,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.RESTORE: "import jobs with their states (in no store yet)",
     Capability.NOTE: "progress and checkpoints (in no store yet)",
     Capability.LIMITS: "limits and rates across workers (in no store yet)",
-    Capability.TICK: "periodic jobs (in no store yet)",
+    Capability.TICK: "periodic jobs, each tick enqueued once",
     Capability.BATCH: "batches (in no store yet)",
 }
 

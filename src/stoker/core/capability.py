@@ -31,7 +31,7 @@ class Capability(Flag):
     LIMITS = auto()
     """`admit`: concurrency limits and rates across workers."""
     TICK = auto()
-    """`tick`, `entries`: periodic entries, each tick enqueued at most once."""
+    """`register`, `entries`, `tick`, `pause_entries`, `remove_entries`: periodic entries, each tick at most once."""
     BATCH = auto()
     """`advance`: batches and workflows."""
 

@@ -32,12 +32,15 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.errors import EnqueueError, NotSupported
 
 T = TypeVar("T")
 MOST_JOBS = 10_000
 MOST_BYTES = 16 * 1024 * 1024
+MOST_TICKS = 1_000
+"""The most jobs that one tick enqueues, for runs that were missed."""
 
 
 class Store(ABC):
@@ -244,15 +247,34 @@ class Store(ABC):
         """Let limited jobs through their gates."""
         self._refuse("admit", Capability.LIMITS)
 
-    def tick(
-        self, application: str, name: str, version: int, previous: int, following: int, job: NewJob | None
-    ) -> Command[bool]:
-        """Move a periodic entry on by one tick and enqueue its job in one unit; False if another did."""
+    def register(self, application: str, entries: Sequence[NewEntry], declared: bool, call: CallId) -> Command[Entries]:
+        """Keep periodic entries of an application and give all that it has.
+
+        A new entry has ``last`` = now: nothing before is due; nor is it where the rhythm changed. A changed
+        specification is a new version. ``declared``: by code or settings.
+        """
+        self._refuse("register", Capability.TICK)
+
+    def entries(self, application: str | None = None) -> Command[Entries]:
+        """Give the periodic entries of an application; of all when none is named."""
+        self._refuse("entries", Capability.TICK)
+
+    def tick(self, step: Tick, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        """Move a periodic entry on by one step and enqueue its jobs, in one unit.
+
+        False, and nothing happened, when its ``last`` is another (somebody else ticked), its version is another, or it
+        is paused or gone. A repeat of ``call`` changes nothing and answers the same until the entry ticks again.
+        At most 1,000 jobs.
+        """
         self._refuse("tick", Capability.TICK)
 
-    def entries(self, application: str) -> Command[list[object]]:
-        """Give the periodic entries of an application."""
-        self._refuse("entries", Capability.TICK)
+    def pause_entries(self, application: str, names: Sequence[str], paused: bool) -> Command[Changed]:
+        """Pause or resume periodic entries; counts what changed. What was due meanwhile is never due again."""
+        self._refuse("pause_entries", Capability.TICK)
+
+    def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
+        """Remove periodic entries, except those that were registered anew since they were read; counts them."""
+        self._refuse("remove_entries", Capability.TICK)
 
     def advance(self, batch: str) -> Command[bool]:
         """Count a batch's ended jobs and fire what follows, once."""
@@ -266,6 +288,13 @@ class Store(ABC):
 
     def _refuse(self, verb: str, capability: Capability) -> NoReturn:
         raise NotSupported(f"{self.url} cannot {verb}: it lacks {capability.name}", store=self.url, verb=verb)
+
+
+def check_tick(jobs: Sequence[NewJob]) -> None:
+    """Refuse a tick that is larger than every store takes."""
+    if len(jobs) > MOST_TICKS:
+        raise EnqueueError(f"{len(jobs)} jobs in one tick, at most {MOST_TICKS}: tick several times")
+    check_enqueue(jobs)
 
 
 def check_enqueue(jobs: Sequence[NewJob]) -> None:

@@ -19,6 +19,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.periodic import Entry
 from stoker.stores.memory.agenda import Agenda
 from stoker.stores.memory.lanes import Lanes
 from stoker.stores.memory.row import AVAILABLE, RUNNING, Lease, Row
@@ -43,6 +44,10 @@ class Contents:
         self.paused: dict[str, dict[str, int]] = {"queue": {}, "name": {}}
         self.announced: dict[str, tuple[int, WorkerInfo]] = {}
         self.leaders: dict[str, tuple[str, int]] = {}
+        self.entries: dict[tuple[str, str], Entry] = {}
+        """Periodic entries by application and name."""
+        self.ticked: dict[tuple[str, str], CallId] = {}
+        """The call that ticked each of them last."""
         self.numbers = count(1)
         """Ids and places in lanes."""
 

@@ -27,13 +27,14 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
 from stoker.drivers.forks import follow_forks
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError, NotSupported
-from stoker.stores.base import Store, check_enqueue
-from stoker.stores.memory import control, intake, look, upkeep, work
+from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.stores.memory import control, intake, look, periodic, upkeep, work
 from stoker.stores.memory.contents import Contents
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class MemoryStore(Store):
         | Capability.PAUSE
         | Capability.PRESENCE
         | Capability.RESULTS
+        | Capability.TICK
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -203,6 +205,22 @@ class MemoryStore(Store):
 
     def workers(self) -> Command[list[WorkerInfo]]:
         return _command("workers", look.workers, writes=False)
+
+    def register(self, application: str, entries: Sequence[NewEntry], declared: bool, call: CallId) -> Command[Entries]:
+        return _command("register", lambda contents: periodic.register(contents, application, entries, declared, call))
+
+    def entries(self, application: str | None = None) -> Command[Entries]:
+        return _command("entries", lambda contents: periodic.entries(contents, application), writes=False)
+
+    def tick(self, step: Tick, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        check_tick(jobs)
+        return _command("tick", lambda contents: periodic.tick(contents, step, jobs, call), Retry.KEYED)
+
+    def pause_entries(self, application: str, names: Sequence[str], paused: bool) -> Command[Changed]:
+        return _command("pause_entries", lambda contents: periodic.pause(contents, application, names, paused))
+
+    def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
+        return _command("remove_entries", lambda contents: periodic.remove(contents, entries))
 
 
 def _command(

@@ -27,6 +27,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.postgres import PostgresDriver
 from stoker.drivers.postgres_join import Joining
@@ -34,10 +35,10 @@ from stoker.drivers.postgres_session import parameters
 from stoker.drivers.postgres_text import Texts
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
-from stoker.stores.base import Store, check_enqueue
+from stoker.stores.base import Store, check_enqueue, check_tick
 from stoker.stores.codes import row_ids
 from stoker.stores.grouping import sort_out
-from stoker.stores.postgres import completing, control, intake, look, schema, settling, unique, upkeep, work
+from stoker.stores.postgres import completing, control, intake, look, periodic, schema, settling, unique, upkeep, work
 from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
 from stoker.stores.postgres.urls import parse
@@ -62,6 +63,7 @@ class PostgresStore(Store):
         | Capability.PAUSE
         | Capability.PRESENCE
         | Capability.RESULTS
+        | Capability.TICK
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -249,6 +251,24 @@ class PostgresStore(Store):
 
     def workers(self) -> Command[list[WorkerInfo]]:
         return _reading("workers", Sql(look.WORKERS, {}), look.workers)
+
+    def register(self, application: str, entries: Sequence[NewEntry], declared: bool, call: CallId) -> Command[Entries]:
+        return Command("register", periodic.register_steps(application, entries, declared, call), periodic.entries)
+
+    def entries(self, application: str | None = None) -> Command[Entries]:
+        return _reading("entries", periodic.entries_step(application), periodic.entries)
+
+    def tick(self, step: Tick, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        check_tick(jobs)
+        queues = frozenset(job.queue for job in jobs)
+        steps = periodic.tick_steps(step, jobs, call)
+        return Rings("tick", steps, periodic.ticked, Retry.KEYED, queues=queues)
+
+    def pause_entries(self, application: str, names: Sequence[str], paused: bool) -> Command[Changed]:
+        return Command("pause_entries", (periodic.pause_step(application, names, paused=paused),), periodic.changed)
+
+    def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
+        return Command("remove_entries", (periodic.remove_step(entries),), periodic.changed)
 
 
 def _reading(name: str, step: Sql, read: Any) -> Command[Any]:

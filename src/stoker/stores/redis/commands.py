@@ -32,6 +32,7 @@ KEYS: Final = (
         "errors",
     ),
     *("counts", "blocks", "slots", "windows", "calls0", "calls1", "calls2", "paused", "workers", "leaders"),
+    "entries",
 )
 """Every key of a store, without its prefix."""
 

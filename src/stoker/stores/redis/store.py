@@ -27,12 +27,13 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError, NotSupported
-from stoker.stores.base import Store, check_enqueue
-from stoker.stores.redis import control, intake, look, work
+from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.stores.redis import control, intake, look, periodic, work
 from stoker.stores.redis.commands import Scripts, Walk
 from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
@@ -56,6 +57,7 @@ class RedisStore(Store):
         | Capability.PAUSE
         | Capability.PRESENCE
         | Capability.RESULTS
+        | Capability.TICK
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -226,3 +228,22 @@ class RedisStore(Store):
 
     def workers(self) -> Command[list[WorkerInfo]]:
         return self._scripts.command("workers", [], look.workers)
+
+    def register(self, application: str, entries: Sequence[NewEntry], declared: bool, call: CallId) -> Command[Entries]:
+        args = periodic.register_args(application, entries, declared, call)
+        return self._scripts.command("register", args, periodic.entries(application))
+
+    def entries(self, application: str | None = None) -> Command[Entries]:
+        return self._scripts.command("entries", [], periodic.entries(application))
+
+    def tick(self, step: Tick, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        check_tick(jobs)
+        args = periodic.tick_args(step, jobs, call)
+        return self._scripts.command("tick", args, bool, Retry.KEYED)
+
+    def pause_entries(self, application: str, names: Sequence[str], paused: bool) -> Command[Changed]:
+        args = periodic.pause_args(application, names, paused=paused)
+        return self._scripts.command("pause_entries", args, Changed)
+
+    def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
+        return self._scripts.command("remove_entries", periodic.remove_args(entries), Changed)

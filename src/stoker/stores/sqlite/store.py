@@ -29,14 +29,15 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.sqlite import SqliteDriver
 from stoker.drivers.sqlite_join import join
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
-from stoker.stores.base import Store, check_enqueue
+from stoker.stores.base import Store, check_enqueue, check_tick
 from stoker.stores.grouping import sort_out
-from stoker.stores.sqlite import control, intake, look, schema, settling, unique, upkeep, work
+from stoker.stores.sqlite import control, intake, look, periodic, schema, settling, unique, upkeep, work
 from stoker.stores.sqlite.commands import Sheds
 from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
 from stoker.stores.sqlite.urls import parse
@@ -60,6 +61,7 @@ class SqliteStore(Store):
         | Capability.PAUSE
         | Capability.PRESENCE
         | Capability.RESULTS
+        | Capability.TICK
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -254,3 +256,21 @@ class SqliteStore(Store):
 
     def workers(self) -> Command[list[WorkerInfo]]:
         return Command("workers", (Sql(look.WORKERS, {}),), look.workers, writes=False)
+
+    def register(self, application: str, entries: Sequence[NewEntry], declared: bool, call: CallId) -> Command[Entries]:
+        return Command("register", periodic.register_steps(application, entries, declared, call), periodic.entries)
+
+    def entries(self, application: str | None = None) -> Command[Entries]:
+        return Command("entries", (periodic.entries_step(application),), periodic.entries, writes=False)
+
+    def tick(self, step: Tick, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        check_tick(jobs)
+        queues = frozenset(job.queue for job in jobs)
+        steps = periodic.tick_steps(step, jobs, call)
+        return Rings("tick", steps, periodic.ticked, Retry.KEYED, queues=queues)
+
+    def pause_entries(self, application: str, names: Sequence[str], paused: bool) -> Command[Changed]:
+        return Command("pause_entries", periodic.pause_steps(application, names, paused=paused), periodic.changed)
+
+    def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
+        return Command("remove_entries", periodic.remove_steps(entries), periodic.changed)

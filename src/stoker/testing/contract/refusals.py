@@ -11,6 +11,7 @@ from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
 from stoker.core.job import JobId, State, new_call, new_token
+from stoker.core.periodic import Tick
 from stoker.core.settlement import Settlement
 from stoker.errors import NotSupported
 from stoker.stores.base import Store
@@ -38,7 +39,10 @@ VERBS: Final[Mapping[str, tuple[Capability, Callable[[Store], Command[object]]]]
     "restore": (Capability.RESTORE, lambda store: store.restore([], new_call())),
     "note": (Capability.NOTE, lambda store: store.note(JobId("1"), new_token(), None, None)),
     "admit": (Capability.LIMITS, lambda store: store.admit([])),
-    "tick": (Capability.TICK, lambda store: store.tick("app", "nightly", 1, 0, 1, None)),
+    "register": (Capability.TICK, lambda store: store.register("app", [], True, new_call())),
+    "tick": (Capability.TICK, lambda store: store.tick(Tick("app", "nightly", 1, 0, 1), [], new_call())),
+    "pause_entries": (Capability.TICK, lambda store: store.pause_entries("app", ["nightly"], True)),
+    "remove_entries": (Capability.TICK, lambda store: store.remove_entries([])),
     "entries": (Capability.TICK, lambda store: store.entries("app")),
     "advance": (Capability.BATCH, lambda store: store.advance("1")),
 }

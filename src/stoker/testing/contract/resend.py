@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,7 @@ from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
 from stoker.core.job import Due, State, new_call, new_token
+from stoker.core.periodic import NewEntry, Tick
 from stoker.core.unique import UniqueKey
 from stoker.stores.base import Store
 from stoker.testing.contract.base import (
@@ -121,6 +123,31 @@ def one_of_each(verb: str, **options: object) -> Callable[[Store, FakeClock], Co
     return make
 
 
+def register_case(store: Store, clock: FakeClock) -> Command[Any]:
+    store.run(store.register("shop", [NewEntry("changed", "r", "1"), NewEntry("same", "r", "1")], True, new_call()))
+    clock.advance("1m")
+    entries = [NewEntry("changed", "s", "2"), NewEntry("same", "r", "1"), NewEntry("new", "r", "1")]
+    return store.register("shop", entries, True, new_call())
+
+
+def tick_case(store: Store, _clock: FakeClock) -> Command[Any]:
+    (entry,) = store.run(store.register("shop", [NewEntry("a", "r", "1")], True, new_call())).entries
+    jobs = [job(), job(unique=UniqueKey("a"))]
+    return store.tick(Tick("shop", "a", 1, entry.last, entry.last + MINUTE), jobs, new_call())
+
+
+def pause_entries_case(store: Store, clock: FakeClock, *, paused: bool) -> Command[Any]:
+    store.run(store.register("shop", [NewEntry("a", "r", "1")], True, new_call()))
+    store.run(store.pause_entries("shop", ["a"], not paused))
+    clock.advance("1m")
+    return store.pause_entries("shop", ["a"], paused)
+
+
+def remove_entries_case(store: Store, _clock: FakeClock) -> Command[Any]:
+    known = store.run(store.register("shop", [NewEntry("a", "r", "1"), NewEntry("b", "r", "1")], True, new_call()))
+    return store.remove_entries(known.entries[:1])
+
+
 CASES: Final[Mapping[str, Case]] = {
     "enqueue": Case(enqueue_case, same_answer=True),
     "enqueue of unique keys": Case(unique_case, Capability.UNIQUE | Capability.SCHEDULE, same_answer=True),
@@ -142,6 +169,11 @@ CASES: Final[Mapping[str, Case]] = {
     "pause": Case(lambda store, _: store.pause("queue", ["a", "b"], True), Capability.PAUSE),
     "resume": Case(lambda store, _: store.pause("queue", ["a", "b"], False), Capability.PAUSE),
     "beat": Case(lambda store, _: store.beat(worker("crew-1"), MINUTE), Capability.PRESENCE, same_answer=True),
+    "register": Case(register_case, Capability.TICK, same_answer=True),
+    "tick": Case(tick_case, Capability.TICK | Capability.UNIQUE, same_answer=True),
+    "pause entries": Case(partial(pause_entries_case, paused=True), Capability.TICK),
+    "resume entries": Case(partial(pause_entries_case, paused=False), Capability.TICK),
+    "remove entries": Case(remove_entries_case, Capability.TICK),
     "leave": Case(lambda store, _: store.beat(worker("crew-1"), 0), Capability.PRESENCE, same_answer=True),
 }
 
@@ -190,4 +222,5 @@ def picture(store: Store) -> tuple[object, ...]:
     waiting = sorted(store.run(store.count()), key=repr)
     paused = store.run(store.paused()) if store.supports(Capability.PAUSE) else None
     workers = store.run(store.workers()) if store.supports(Capability.PRESENCE) else None
-    return everything(store), waiting, paused, workers
+    entries = store.run(store.entries()) if store.supports(Capability.TICK) else None
+    return everything(store), waiting, paused, workers, entries

@@ -1,0 +1,2 @@
+-- keys: meta entries
+return {whole(now), unpack(call('HGETALL', k_entries))}
