@@ -21,14 +21,24 @@ from stoker.stores.base import MOST_BYTES, MOST_JOBS, Store
 from stoker.telemetry.events import Events, JobsEnqueued
 
 if TYPE_CHECKING:
-    from stoker.app.foreground import Foreground
     from stoker.settings import Settings
+    from stoker.settings.values import Mode
 
 R = TypeVar("R")
 
 
 class BlockingEnqueue(RuntimeWarning):
     """A sync enqueue was made on a running event loop, which stands still meanwhile."""
+
+
+class PerformsHere(Protocol):
+    """Performs jobs where they are enqueued."""
+
+    def perform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
+        """Perform a job now and give its handle; raises what the handler raised."""
+
+    async def aperform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
+        """Do the same on the running event loop."""
 
 
 class Services(Protocol):
@@ -42,13 +52,17 @@ class Services(Protocol):
         """The settings of the application."""
 
     @property
+    def mode(self) -> Mode:
+        """Where jobs run."""
+
+    @property
     def defaults(self) -> Defaults:
         """What the settings say where a job says nothing."""
 
     def store(self, name: str = "default") -> Store:
         """Give a store by name."""
 
-    def foreground(self) -> Foreground:
+    def foreground(self) -> PerformsHere:
         """Give what performs jobs in the caller."""
 
     def ensure_embedded(self) -> None:
@@ -116,7 +130,7 @@ class StoreBackend:
         if len(stores := {job.store for job in {draft.definition for draft in drafts}}) > 1:
             names = ", ".join(sorted(stores))
             raise EnqueueError(f"jobs for several stores ({names}) cannot be enqueued in one call: call once for each")
-        mode = self._services.settings.mode
+        mode = self._services.mode
         if mode == "foreground":
             return jobs, None, transaction
         if mode == "async":
@@ -172,9 +186,8 @@ class StoreBackend:
             asyncio.get_running_loop()
         except RuntimeError:
             return
-        settings = self._services.settings
-        policy = settings.blocking_enqueue
-        if policy == "allow" or settings.mode == "async":
+        policy = self._services.settings.blocking_enqueue
+        if policy == "allow" or self._services.mode == "async":
             return
         text = "enqueue() blocks the running event loop; write await job.aenqueue(…), or set blocking_enqueue: allow"
         if policy == "error":

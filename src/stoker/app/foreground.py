@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, Ending, JobId, NewJob, State, StoredJob, new_token
@@ -27,6 +26,7 @@ from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Retry
+from stoker.runtime.calling import CallersThread
 from stoker.runtime.executor import Executor
 from stoker.runtime.slots import Slot
 from stoker.runtime.threads import Threads
@@ -54,10 +54,14 @@ class Foreground:
 
     def perform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
         """Perform a job now and give the handle of what has already ended; raises what the handler raised."""
-        return _run(self.aperform(job, draft, defaults))
+        thread = CallersThread()
+        return thread.complete(self._perform(job, draft, defaults, thread))
 
     async def aperform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
         """Do the same on the running event loop."""
+        return await self._perform(job, draft, defaults, _InCaller())
+
+    async def _perform(self, job: NewJob, draft: Draft[R], defaults: Defaults, threads: Threads) -> JobHandle[R]:
         now = self._clock.now()
         claim = Claim(
             JobId(f"foreground-{new_token()[:12]}"),
@@ -78,7 +82,7 @@ class Foreground:
                 {job.name: draft.definition},
                 state=state,
                 defaults=defaults,
-                threads=_InCaller(),
+                threads=threads,
                 clock=self._clock,
                 events=self._events,
                 middleware=self._middleware,
@@ -90,7 +94,7 @@ class Foreground:
 
 
 class _InCaller(Threads):
-    """Runs sync handlers right here: the caller's thread is where its connections and locals are."""
+    """Runs sync handlers right here, on the caller's loop: its thread is where its connections and locals are."""
 
     def __init__(self) -> None:
         super().__init__(0)
@@ -185,30 +189,3 @@ def _stored(job: NewJob, claim: Claim, now: int, result: str | None) -> StoredJo
 
 def _handle(definition: DefinedJob[R], job: StoredJob) -> JobHandle[R]:
     return JobHandle(_Performed(job), job.id, job.name, "foreground", False, definition.read_result)
-
-
-def _run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine from sync code; where a loop runs in this thread already, on a loop in another one."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main)
-    ended: list[Callable[[], T]] = []
-
-    def elsewhere() -> None:
-        try:
-            value = asyncio.run(main)
-        except BaseException as error:
-            failure = error
-
-            def fail() -> T:
-                raise failure
-
-            ended.append(fail)
-        else:
-            ended.append(lambda: value)
-
-    thread = threading.Thread(target=elsewhere, name="stoker-foreground")
-    thread.start()
-    thread.join()
-    return ended[0]()

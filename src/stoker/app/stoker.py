@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
-from stoker.app.backend import StoreBackend, chunks
+from stoker.app.backend import PerformsHere, StoreBackend, chunks
 from stoker.app.choice import Choice, WorkOptions
 from stoker.app.given import defaults_of, given_settings
 from stoker.app.home import home_of_caller
+from stoker.app.stage import Stage
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
 from stoker.core.job import JobId
@@ -34,11 +35,11 @@ from stoker.telemetry.logs import LogLines
 
 if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
-    from stoker.app.foreground import Foreground
     from stoker.app.operations import Operations
     from stoker.runtime.plan import WorkerPlan
     from stoker.runtime.worker import Worker
     from stoker.settings import Settings
+    from stoker.settings.values import Mode
     from stoker.stores.base import Store
 
 R = TypeVar("R")
@@ -89,7 +90,8 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._stores: dict[str, Store] = {}
         self._opening = threading.Lock()
         self._embedded: EmbeddedWorker | None = None
-        self.events.listen(LogLines(self._backoff_of, self.clock.now))
+        self._stage: Stage | None = None
+        self.events.listen(LogLines(self._backoff_of, self._now))
 
     # -- settings and stores -----------------------------------------------------------------------------------------
 
@@ -137,6 +139,8 @@ class Stoker(JobRegistry[S], Generic[S]):
     def _open(self, name: str) -> Store:
         from stoker.stores.urls import open_store
 
+        if self._stage is not None:
+            return self._stores.setdefault(name, self._stage.make_store(name))
         settings = self.settings
         urls = {"default": "memory://"} if settings.mode != "queue" else settings.store_urls()
         if name not in urls:
@@ -149,6 +153,9 @@ class Stoker(JobRegistry[S], Generic[S]):
             if name not in self._stores:
                 self._stores[name] = open_store(urls[name], root=settings.root, clock=self.clock, auto_migrate=auto)
             return self._stores[name]
+
+    def _now(self) -> int:
+        return self.clock.now()
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
@@ -233,6 +240,9 @@ class Stoker(JobRegistry[S], Generic[S]):
         """
         from stoker.app.working import run_beside
 
+        if self._stage is not None:
+            yield
+            return
         async with self.lifespan() as state, run_beside(self.make_workers(Choice.of(options), state)):
             yield
 
@@ -279,11 +289,34 @@ class Stoker(JobRegistry[S], Generic[S]):
         """Give a fresh run of the application's lifespan, whose value handlers see as ``Context.state``."""
         return self._lifespan(self)
 
-    def foreground(self) -> Foreground:
+    def foreground(self) -> PerformsHere:
         """Give what performs jobs in the caller: the mode ``foreground``."""
         from stoker.app.foreground import Foreground
 
+        if self._stage is not None:
+            return self._stage.performer
         return Foreground(self.lifespan, clock=self.clock, events=self.events, middleware=self.middleware)
+
+    @property
+    def mode(self) -> Mode:
+        """Where jobs run: as the settings say, or a stage."""
+        return self.settings.mode if self._stage is None else self._stage.mode
+
+    @contextlib.contextmanager
+    def on_stage(self, stage: Stage) -> Iterator[None]:
+        """Use the stores, the clock and the mode of a stage for the length of a block; the real ones are not touched.
+
+        Workers that would run beside the application's own code (`working`) do not run meanwhile.
+        """
+        if self._stage is not None:
+            raise ConfigurationError("this application is in a sandbox already: sandboxes cannot be nested")
+        kept = (self._stores, self.clock)
+        self._stores, self.clock, self._stage = {}, stage.clock, stage
+        try:
+            yield
+        finally:
+            self._stage = None
+            self._stores, self.clock = kept
 
     def ensure_embedded(self) -> None:
         """Start the embedded worker of the mode ``async`` unless it runs."""
@@ -307,6 +340,8 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     def close(self) -> None:
         """Stop the embedded worker, if there is one, after it has emptied its store, and close the stores."""
+        if self._stage is not None:
+            return  # what a test has enqueued is there as long as its stage is
         if self._embedded is not None:
             self._embedded.stop()
             self._embedded = None
@@ -315,7 +350,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._stores.clear()
 
     def __enter__(self) -> Self:
-        if self.settings.mode == "async":
+        if self.mode == "async":
             self.ensure_embedded()
         return self
 

@@ -87,6 +87,10 @@ class DefinedJob(Generic[R_co]):
         """Give stored arguments for `call`; Misfit when they do not fit the handler, Corrupt when they are not JSON."""
         return self._resolved.codec.decode(args)
 
+    def arguments_by_name(self, args: str) -> dict[str, object]:
+        """Give stored arguments by parameter name, defaults filled in; raises as `decode` does."""
+        return self._resolved.codec.by_name(args)
+
     def call(self, arguments: Arguments, context: Context[Any] | None = None) -> Any:
         """Call the handler; the context is given exactly where the handler wants it."""
         args, kwargs = arguments

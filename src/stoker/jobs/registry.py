@@ -12,6 +12,7 @@ from stoker.errors import DefinitionError, UnknownJob
 from stoker.jobs.backend import Backend
 from stoker.jobs.checks import job_name
 from stoker.jobs.decorate import ClassDecorator, JobDecorator, RemoteDecorator
+from stoker.jobs.defined import DefinedJob
 from stoker.jobs.definition import AsyncJob, JobDefinition, RemoteJob, SyncJob
 from stoker.jobs.options import JobOptions, JobRules
 from stoker.jobs.signature import check_shape, is_async
@@ -65,6 +66,11 @@ class JobRegistry(Generic[S]):
             advice = f"did you mean {', '.join(map(repr, near))}?" if near else _known(self._by_name)
             raise UnknownJob(f"no job named {name!r} is defined: {advice}")
         return found
+
+    def owns(self, definition: Definition | DefinedJob[Any]) -> bool:
+        """Tell whether a definition was made here."""
+        own = self._by_name.get(definition.name)
+        return own is not None and own.handler is definition.handler
 
     def check_jobs(self) -> None:
         """Resolve the hints of all jobs now; DefinitionError for the first one that cannot be."""
