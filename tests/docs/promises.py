@@ -34,7 +34,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.NOTIFY: "an enqueue wakes waiting workers, in whatever process",
     Capability.EDIT: "change waiting jobs (in no store yet)",
     Capability.RESTORE: "import jobs with their states (in no store yet)",
-    Capability.NOTE: "progress and checkpoints (in no store yet)",
+    Capability.NOTE: "progress and checkpoints",
     Capability.LIMITS: "limits and rates across workers (in no store yet)",
     Capability.TICK: "periodic jobs, each tick enqueued once",
     Capability.BATCH: "batches (in no store yet)",

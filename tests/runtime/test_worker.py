@@ -376,6 +376,7 @@ async def test_a_choice_that_cannot_be_served_is_refused(rig: Rig, choice: dict[
 async def test_a_blocked_loop_keeps_its_leases_until_it_counts_as_stuck(rig: Rig) -> None:
     from stoker.runtime.keeper import Keeper
     from stoker.runtime.leases import Leases
+    from stoker.runtime.notes import Notes
     from stoker.telemetry.events import LoopStuck
 
     store, clock = rig.store, rig.clock
@@ -397,6 +398,7 @@ async def test_a_blocked_loop_keeps_its_leases_until_it_counts_as_stuck(rig: Rig
         interval=10,
         stuck_after=60,
         deliver=lambda extended: None,
+        notes=Notes(store, clock, rig.app.events),
         beat=lambda: None,
     )
     for _ in range(6):  # no event loop turns here, as when a handler blocks it

@@ -10,6 +10,7 @@ import click
 
 from stoker.cli.output import moment
 from stoker.core.job import State, StoredJob
+from stoker.jobs.progress import Progress
 from stoker.jobs.record import FailedAttempt, JobRecord, read_json
 
 COLUMNS: Final = ("id", "name", "queue", "state", "attempt", "when", "error")
@@ -37,14 +38,18 @@ def print_record(record: JobRecord[Any]) -> None:
     for key, value in plain.items():
         if value not in (None, []) and (key, value) != ("meta", {}):
             shown = getattr(record, key)
-            text = moment(shown) if isinstance(shown, datetime) else _as_text(value)
+            text = _as_text(shown, value)
             click.echo(f"{key:{width}}  {text}")
     for error in record.errors if errors else ():
         click.echo(f"\nattempt {error.attempt}, {moment(error.at)}, {error.worker or 'no worker'}")
         click.echo((error.trace or f"{error.type}: {error.message}").rstrip())
 
 
-def _as_text(value: object) -> str:
+def _as_text(shown: object, value: object) -> str:
+    if isinstance(shown, datetime):
+        return moment(shown)
+    if isinstance(shown, Progress):
+        return str(shown)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

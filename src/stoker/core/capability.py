@@ -27,7 +27,7 @@ class Capability(Flag):
     RESTORE = auto()
     """`restore`: import jobs with their states."""
     NOTE = auto()
-    """`note`: progress and checkpoints of running jobs."""
+    """`note`, `saved`: progress and checkpoints of running jobs."""
     LIMITS = auto()
     """`admit`: concurrency limits and rates across workers."""
     TICK = auto()

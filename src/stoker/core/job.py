@@ -211,6 +211,10 @@ class StoredJob(msgspec.Struct, frozen=True):
     origin: JobId | None = None
     errors: tuple[AttemptFailure, ...] = ()
     """Oldest first."""
+    progress: str | None = None
+    """JSON text, as the latest note left it."""
+    checkpoint: str | None = None
+    """JSON text."""
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Arguments and results as JSON text.
+"""Arguments as JSON text.
 
 A handler's signature becomes two msgspec Structs: `given` binds and encodes a call (what was not given is left out,
 so that defaults stay the handler's), `accepted` decodes and validates (defaults filled in). Whatever is encoded is
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET
@@ -28,14 +28,6 @@ Arguments: TypeAlias = tuple[Sequence[object], Mapping[str, object]]
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=to_carried)
 _NO_KEYWORDS: Final[Mapping[str, object]] = {}
-_PLAIN_TYPES: Final = frozenset({str, int, bool})
-
-
-class Carried(NamedTuple):
-    """A result as JSON text, or None and the reason why it is not JSON."""
-
-    text: str | None
-    reason: str = ""
 
 
 class Codec:
@@ -201,26 +193,6 @@ class Codec:
         if self._extras:
             named.update(named.pop(self._extras))
         return positional, named
-
-
-def carried_result(value: object) -> Carried:
-    """Give a handler's result as JSON text, or say why it is not JSON."""
-    if value is None:
-        return Carried("null")
-    try:
-        encoded = _ENCODER.encode(value)
-    except Exception as error:
-        return Carried(None, _reason(value, error))
-    if type(value) not in _PLAIN_TYPES and b"null" in encoded and (found := not_finite(value, "result")):
-        return Carried(None, str(found))
-    return Carried(encoded.decode())
-
-
-def _reason(value: object, error: Exception) -> str:
-    try:
-        return str(obstacle(value, "result") or error)
-    except Exception as broken:  # an object that raises when it is looked at: a proxy out of its context, for example
-        return f"`result`: looking at it raised {type(broken).__name__}"
 
 
 def _changed(sent: tuple[object, ...], arrived: tuple[object, ...]) -> bool:

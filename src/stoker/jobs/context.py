@@ -12,6 +12,7 @@ import msgspec
 from stoker.core.job import Claim, JobId, Token
 from stoker.errors import StokerError
 from stoker.jobs.completing import Completing, Finisher
+from stoker.jobs.progress import Notebook, written_checkpoint, written_progress
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault  # the checkers' own; nothing to install
@@ -44,7 +45,18 @@ class Context(Generic[S_co]):
     it open.
     """
 
-    __slots__ = ("_cancelled", "_claim", "_deadline", "_finisher", "_log", "_meta", "_state", "_stopping")
+    __slots__ = (
+        "_cancelled",
+        "_claim",
+        "_deadline",
+        "_finisher",
+        "_log",
+        "_meta",
+        "_notebook",
+        "_saved",
+        "_state",
+        "_stopping",
+    )
 
     def __init__(
         self,
@@ -55,6 +67,8 @@ class Context(Generic[S_co]):
         cancelled: Flag | None = None,
         stopping: Flag | None = None,
         finisher: Callable[[], Finisher | None] | None = None,
+        notebook: Notebook | None = None,
+        saved: str | None = None,
     ) -> None:
         self._claim = claim
         self._state = state
@@ -62,6 +76,8 @@ class Context(Generic[S_co]):
         self._cancelled = Flag() if cancelled is None else cancelled
         self._stopping = Flag() if stopping is None else stopping
         self._finisher = finisher
+        self._notebook = notebook
+        self._saved = saved
         self._meta: Mapping[str, JSON] | None = None
         self._log: JobLog | None = None
 
@@ -119,6 +135,33 @@ class Context(Generic[S_co]):
     def stopping(self) -> bool:
         """Whether the worker is shutting down and this attempt has only the grace period left. Live."""
         return self._stopping.up
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """Say how far this attempt has come, from 0 to 1, and with what: seen in the job's record within two seconds.
+
+        Cheap: call it as often as you like, from any thread; the latest is what the store gets. It stays with the job
+        over its attempts. Raises TypeError and ValueError for what is no fraction.
+        """
+        text = written_progress(fraction, note)
+        if self._notebook is not None:
+            self._notebook.write(self._claim, progress=text)
+
+    def checkpoint(self, value: object) -> None:
+        """Keep a place to go on from: the next attempt of this job finds it as ``saved``.
+
+        Any JSON value of up to 1 MiB. The store has it within two seconds, and in any case before this attempt ends,
+        however it does; only a killed process loses what was noted in its last two seconds. Raises TypeError for what
+        is not JSON, ValueError for what is too large.
+        """
+        text = written_checkpoint(value)
+        if self._notebook is not None:
+            self._notebook.write(self._claim, checkpoint=text)
+        self._saved = text
+
+    @property
+    def saved(self) -> Any:
+        """The latest checkpoint of this job, this attempt's or an earlier one's; None where there was none."""
+        return None if self._saved is None else msgspec.json.decode(self._saved)
 
     @property
     def meta(self) -> Mapping[str, JSON]:

@@ -9,7 +9,8 @@ from stoker.core.decide import Policy
 from stoker.core.job import Enqueued, JobId
 from stoker.core.unique import UniqueKey
 from stoker.errors import ArgumentsError, ResultUnavailable
-from stoker.jobs.codec import Arguments, Carried, carried_result
+from stoker.jobs.carried import Carried, carried
+from stoker.jobs.codec import Arguments
 from stoker.jobs.context import Context
 from stoker.jobs.handle import Follower, JobHandle
 from stoker.jobs.options import Defaults, EnqueueTerms, JobRules, Merged, merge
@@ -100,7 +101,7 @@ class DefinedJob(Generic[R_co]):
 
     def encode_result(self, value: object) -> Carried:
         """Give a result as JSON text, or None and the reason why it is not JSON."""
-        return carried_result(value)
+        return carried(value, "result")
 
     # -- for drafts and handles --------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from stoker.core.duration import as_datetime
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
 from stoker.errors import ResultUnavailable
 from stoker.jobs.carriers import to_carried
+from stoker.jobs.progress import Progress
 
 if TYPE_CHECKING:
     from stoker.jobs.freeform import JSON
@@ -75,6 +76,10 @@ class JobRecord(Generic[R_co]):
     """The first of a line of parents."""
     origin: JobId | None
     """The job that this one replays."""
+    progress: Progress | None
+    """How far its attempts have come, as one of them said last."""
+    checkpoint: JSON
+    """Where its next attempt may go on; None where none was kept."""
 
     @classmethod
     def of(cls, job: StoredJob, read: Callable[[str], R_co]) -> JobRecord[R_co]:
@@ -104,6 +109,8 @@ class JobRecord(Generic[R_co]):
             parent=job.parent,
             root=job.root,
             origin=job.origin,
+            progress=Progress.of(job.progress),
+            checkpoint=None if job.checkpoint is None else read_json(job.checkpoint),
         )
 
     def to_json(self) -> dict[str, JSON]:

@@ -21,7 +21,7 @@ from stoker.core.outcome import (
     Succeeded,
     Unreadable,
 )
-from stoker.errors import Corrupt, JobTimeout, Misfit
+from stoker.errors import Corrupt, JobTimeout, Misfit, StoreError
 from stoker.jobs.context import Context, Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
@@ -29,6 +29,7 @@ from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
 from stoker.runtime.completing import AttemptFinisher
 from stoker.runtime.current import Performing, performing
+from stoker.runtime.notes import Notes
 from stoker.runtime.slots import Interruption, Slot
 from stoker.runtime.threads import Threads
 from stoker.stores.base import Store
@@ -37,6 +38,8 @@ from stoker.telemetry.events import Events, JobOverdue, ResultDropped
 BODY_VERSION = 1
 """The newest format of a stored job that this worker reads."""
 MISFIT_DELAY = 30 * SECOND
+UNREAD_DELAY = 5 * SECOND
+"""Until a job is tried again whose checkpoint the store did not give."""
 
 
 class Executor:
@@ -54,6 +57,7 @@ class Executor:
         middleware: Sequence[Middleware] = (),
         stopping: Flag | None = None,
         store: Store | None = None,
+        notes: Notes | None = None,
         misfit_after: int | None = 86_400 * SECOND,
         mark_started: Callable[[Claim], Awaitable[None]] | None = None,
     ) -> None:
@@ -66,6 +70,7 @@ class Executor:
         self._middleware = tuple(middleware)
         self._stopping = stopping
         self._store = store
+        self._notes = notes
         self._misfit_after = misfit_after
         self._mark_started = mark_started
 
@@ -82,7 +87,13 @@ class Executor:
             return self._misfit(claim, error)
         if claim.crashes and self._mark_started is not None:
             await self._mark_started(claim)
-        return await self._guarded(definition, arguments, claim, slot)
+        saved = None
+        if claim.starts > 1 and self._notes is not None and (definition.wants_context or self._middleware):
+            try:
+                saved = await self._notes.saved(claim)
+            except StoreError as error:
+                return GivenBack(f"its checkpoint could not be read: {error}", delay=UNREAD_DELAY)
+        return await self._guarded(definition, arguments, claim, slot, saved)
 
     def _arguments(self, definition: DefinedJob[Any], claim: Claim) -> Any:
         if claim.version > BODY_VERSION:
@@ -94,8 +105,10 @@ class Executor:
             return DiscardedByHandler(f"misfit for more than {in_words(self._misfit_after)}: {error}")
         return GivenBack(f"misfit: {error}", delay=MISFIT_DELAY)
 
-    async def _guarded(self, definition: DefinedJob[Any], arguments: Any, claim: Claim, slot: Slot) -> Outcome:
-        started = self._begin(definition, claim, slot)
+    async def _guarded(
+        self, definition: DefinedJob[Any], arguments: Any, claim: Claim, slot: Slot, saved: str | None
+    ) -> Outcome:
+        started = self._begin(definition, claim, slot, saved)
         current = performing.set(Performing(claim.id, claim.root or claim.id))
         try:
             value = await self._perform(definition, arguments, slot)
@@ -107,7 +120,7 @@ class Executor:
             performing.reset(current)
             self._end(slot)
 
-    def _begin(self, definition: DefinedJob[Any], claim: Claim, slot: Slot) -> float:
+    def _begin(self, definition: DefinedJob[Any], claim: Claim, slot: Slot, saved: str | None) -> float:
         slot.claim = claim
         slot.threaded = not definition.is_async
         slot.started = started = self._clock.monotonic()
@@ -122,6 +135,8 @@ class Executor:
                 cancelled=slot.cancelled,
                 stopping=self._stopping,
                 finisher=functools.partial(self._finisher, definition, claim, slot),
+                notebook=self._notes,
+                saved=saved,
             )
         if timeout is not None:
             expire = functools.partial(self._expire, slot, timeout)

@@ -1,4 +1,4 @@
-"""The keeper: a thread that renews leases, so that a handler which blocks the event loop does not lose them.
+"""The keeper: a thread that renews leases and sends what attempts note, also while a handler blocks the event loop.
 
 It stops renewing when the loop has not turned for ``stuck_after``: a worker that is really stuck must lose its jobs.
 """
@@ -14,6 +14,7 @@ from stoker.core.clock import Clock
 from stoker.core.job import Extended, Token
 from stoker.errors import StoreError
 from stoker.runtime.leases import Leases
+from stoker.runtime.notes import Notes
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, LoopStuck, StoreFailed
 
@@ -34,6 +35,7 @@ class Keeper:
         interval: float,
         stuck_after: float,
         deliver: Callable[[Extended], None],
+        notes: Notes,
         beat: Callable[[], None],
     ) -> None:
         self._store = store
@@ -44,6 +46,7 @@ class Keeper:
         self._interval = interval
         self._stuck_after = stuck_after
         self._deliver = deliver
+        self._notes = notes
         self._beat = beat
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -78,6 +81,8 @@ class Keeper:
             extended = self._store.run(self._store.extend(tokens, self._lease, stopping=self.stopping))
             if extended.missing or extended.cancel:
                 self._hand_over(extended)
+        if self._notes:
+            self._notes.send()
         self._beat()
 
     def _run(self) -> None:

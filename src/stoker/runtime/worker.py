@@ -29,6 +29,7 @@ from stoker.runtime.keeper import Keeper
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import cancelled, sleep, tick_for_ever
 from stoker.runtime.maintenance import Maintenance
+from stoker.runtime.notes import Notes
 from stoker.runtime.plan import WorkerPlan
 from stoker.runtime.presence import Busyness, Presence
 from stoker.runtime.settler import Settler
@@ -80,6 +81,7 @@ class Worker:
         self._given_back = 0
         self._stopping = Flag()
         self._threads = Threads(plan.concurrency)
+        self._notes = Notes(store, clock, events)
         self._executor = Executor(
             definitions,
             state=state,
@@ -90,6 +92,7 @@ class Worker:
             middleware=middleware,
             stopping=self._stopping,
             store=store,
+            notes=self._notes,
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
         )
@@ -238,6 +241,8 @@ class Worker:
             outcome = await self._executor.attempt(claim, slot)
         except Exception as error:  # a fault of ours: without an ending the job would run as long as this worker
             outcome = Failed(error, trace_of(error))
+        if self._notes:
+            await self._notes.deliver(claim, self.plan.lease / SECOND)
         completed, slot.completed = slot.completed, None
         self._settle(claim, unless_committed(outcome, completed), completed)
 
@@ -320,6 +325,7 @@ class Worker:
             interval=min(lease / 3, CANCEL_LATENCY * 0.75),
             stuck_after=self.plan.stuck_after,
             deliver=self._extended,
+            notes=self._notes,
             beat=self._presence.beat,
         )
 

@@ -32,6 +32,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.errors import EnqueueError, NotSupported
@@ -239,9 +240,17 @@ class Store(ABC):
         """Import jobs with their states and times."""
         self._refuse("restore", Capability.RESTORE)
 
-    def note(self, id: JobId, token: Token, progress: str | None, checkpoint: str | None) -> Command[bool]:
-        """Keep progress and checkpoint of a running job."""
+    def note(self, notes: Sequence[Note]) -> Command[frozenset[JobId]]:
+        """Keep progress and checkpoints of running jobs, and tell of which jobs; the last note wins.
+
+        Guarded by (id, token) as `settle` is. Notes stay with the job over its attempts, and go with it. One whose job
+        somebody's open transaction is about to complete is not kept.
+        """
         self._refuse("note", Capability.NOTE)
+
+    def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        """Give the checkpoints of those of the jobs that have one."""
+        self._refuse("saved", Capability.NOTE)
 
     def admit(self, keys: Sequence[str]) -> Command[int]:
         """Let limited jobs through their gates."""

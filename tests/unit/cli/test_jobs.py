@@ -8,6 +8,7 @@ import pytest
 
 from stoker import State, Stoker
 from stoker.core.job import new_token
+from stoker.core.note import Note
 from tests.unit.cli.conftest import Shell
 
 
@@ -65,6 +66,19 @@ def test_show_gives_one_record(shop: Shell, jobs: Stoker[None]) -> None:
 
     assert shop.answer("jobs", "show", id)["args"] == {"to": "0@example.org"}
     assert '{"to": "0@example.org"}' in shop("jobs", "show", id).stdout
+
+
+def test_show_tells_how_far_a_job_has_come(shop: Shell, jobs: Stoker[None]) -> None:
+    (id,) = fill(jobs, 1)
+    store = jobs.store()
+    assert (shop.answer("jobs", "show", id)["progress"], "progress" in shop("jobs", "show", id).stdout) == (None, False)
+    (claim,) = store.run(store.claim({"mail": 1}, ["send"], [""], new_token(), "me", 60_000_000)).claims
+    store.run(store.note([Note.of(claim, '{"fraction":0.4,"note":"rows"}', "[1]")]))
+
+    shown = shop.answer("jobs", "show", id)
+
+    assert (shown["progress"], shown["checkpoint"]) == ({"fraction": 0.4, "note": "rows"}, [1])
+    assert "40% rows" in shop("jobs", "show", id).stdout
 
 
 def test_a_job_that_is_not_there_exits_1(shop: Shell) -> None:

@@ -42,6 +42,8 @@ class Row(msgspec.Struct, gc=False, eq=False):
     started: bool = False
     """A suspect that was marked as begun in its present claim."""
     errors: tuple[AttemptFailure, ...] = ()
+    progress: str | None = None
+    checkpoint: str | None = None
 
 
 class Lease:
@@ -92,4 +94,6 @@ def stored(row: Row) -> StoredJob:
         root=job.root,
         origin=job.origin,
         errors=row.errors,
+        progress=row.progress,
+        checkpoint=row.checkpoint,
     )

@@ -27,6 +27,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
@@ -34,7 +35,7 @@ from stoker.drivers.forks import follow_forks
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError, NotSupported
 from stoker.stores.base import Store, check_enqueue, check_tick
-from stoker.stores.memory import control, intake, look, periodic, upkeep, work
+from stoker.stores.memory import control, intake, look, noting, periodic, upkeep, work
 from stoker.stores.memory.contents import Contents
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class MemoryStore(Store):
         | Capability.PRESENCE
         | Capability.RESULTS
         | Capability.TICK
+        | Capability.NOTE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -221,6 +223,12 @@ class MemoryStore(Store):
 
     def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
         return _command("remove_entries", lambda contents: periodic.remove(contents, entries))
+
+    def note(self, notes: Sequence[Note]) -> Command[frozenset[JobId]]:
+        return _command("note", lambda contents: noting.note(contents, notes))
+
+    def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return _command("saved", lambda contents: noting.saved(contents, ids), writes=False)
 
 
 def _command(

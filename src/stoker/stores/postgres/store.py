@@ -27,6 +27,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.postgres import PostgresDriver
@@ -38,7 +39,19 @@ from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue, check_tick
 from stoker.stores.codes import row_ids
 from stoker.stores.grouping import sort_out
-from stoker.stores.postgres import completing, control, intake, look, periodic, schema, settling, unique, upkeep, work
+from stoker.stores.postgres import (
+    completing,
+    control,
+    intake,
+    look,
+    noting,
+    periodic,
+    schema,
+    settling,
+    unique,
+    upkeep,
+    work,
+)
 from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
 from stoker.stores.postgres.urls import parse
@@ -64,6 +77,7 @@ class PostgresStore(Store):
         | Capability.PRESENCE
         | Capability.RESULTS
         | Capability.TICK
+        | Capability.NOTE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -269,6 +283,12 @@ class PostgresStore(Store):
 
     def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
         return Command("remove_entries", (periodic.remove_step(entries),), periodic.changed)
+
+    def note(self, notes: Sequence[Note]) -> Command[frozenset[JobId]]:
+        return Command("note", noting.note_steps(notes), noting.noted, durable=any(one.checkpoint for one in notes))
+
+    def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return _reading("saved", noting.saved_step(ids), noting.saved)
 
 
 def _reading(name: str, step: Sql, read: Any) -> Command[Any]:

@@ -48,6 +48,8 @@ JOB_COLUMNS: Final = (
     "parent",
     "root",
     "origin",
+    "progress",
+    "checkpoint",
 )
 
 ERRORS: Final = """(

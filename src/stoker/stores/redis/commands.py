@@ -30,6 +30,7 @@ KEYS: Final = (
         "cancels",
         "results",
         "errors",
+        "notes",
     ),
     *("counts", "blocks", "slots", "windows", "calls0", "calls1", "calls2", "paused", "workers", "leaders"),
     "entries",

@@ -27,13 +27,14 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError, NotSupported
 from stoker.stores.base import Store, check_enqueue, check_tick
-from stoker.stores.redis import control, intake, look, periodic, work
+from stoker.stores.redis import control, intake, look, noting, periodic, work
 from stoker.stores.redis.commands import Scripts, Walk
 from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
@@ -58,6 +59,7 @@ class RedisStore(Store):
         | Capability.PRESENCE
         | Capability.RESULTS
         | Capability.TICK
+        | Capability.NOTE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -247,3 +249,9 @@ class RedisStore(Store):
 
     def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
         return self._scripts.command("remove_entries", periodic.remove_args(entries), Changed)
+
+    def note(self, notes: Sequence[Note]) -> Command[frozenset[JobId]]:
+        return self._scripts.command("note", noting.note_args(notes), noting.noted)
+
+    def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return self._scripts.command("saved", list(ids), noting.saved(ids))

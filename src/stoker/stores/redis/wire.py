@@ -64,6 +64,8 @@ class JobRow(msgspec.Struct, array_like=True):
     labels: tuple[str, ...]
     origin: str | None
     errors: list[tuple[int, int, str, str, str, str]]
+    progress: str | None = None
+    checkpoint: str | None = None
 
 
 _job_rows = msgspec.json.Decoder(list[JobRow])
@@ -204,4 +206,6 @@ def _stored(row: JobRow) -> StoredJob:
         root=None if row.root is None else JobId(row.root),
         origin=None if row.origin is None else JobId(row.origin),
         errors=tuple(map(failure_of, row.errors)),
+        progress=row.progress,
+        checkpoint=row.checkpoint,
     )

@@ -29,6 +29,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.sqlite import SqliteDriver
@@ -37,7 +38,7 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue, check_tick
 from stoker.stores.grouping import sort_out
-from stoker.stores.sqlite import control, intake, look, periodic, schema, settling, unique, upkeep, work
+from stoker.stores.sqlite import control, intake, look, noting, periodic, schema, settling, unique, upkeep, work
 from stoker.stores.sqlite.commands import Sheds
 from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
 from stoker.stores.sqlite.urls import parse
@@ -62,6 +63,7 @@ class SqliteStore(Store):
         | Capability.PRESENCE
         | Capability.RESULTS
         | Capability.TICK
+        | Capability.NOTE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -274,3 +276,9 @@ class SqliteStore(Store):
 
     def remove_entries(self, entries: Sequence[Entry]) -> Command[Changed]:
         return Command("remove_entries", periodic.remove_steps(entries), periodic.changed)
+
+    def note(self, notes: Sequence[Note]) -> Command[frozenset[JobId]]:
+        return Command("note", noting.note_steps(notes), noting.noted, durable=any(one.checkpoint for one in notes))
+
+    def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return Command("saved", (noting.saved_step(ids),), noting.saved, writes=False)

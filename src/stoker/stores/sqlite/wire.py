@@ -64,6 +64,8 @@ class JobRow(msgspec.Struct, array_like=True):
     root: str | None
     origin: str | None
     errors: list[tuple[int, int, str, str, str, str]]
+    progress: str | None
+    checkpoint: str | None
 
 
 _job_rows = msgspec.json.Decoder(list[JobRow])
@@ -94,7 +96,8 @@ JOB_ROW: Final = f"""json_array(CAST(job.id AS TEXT), {_number("state")}, {_text
     job.cancelling AND job.state = 3, {_text("name", "queue", "args")},
     {_number("priority", "max_attempts", "starts", "failures", "crashes", "snoozes", "run_at", "enqueued_at")},
     {_number("started_at", "finished_at", "keep", "keep_failed")}, {_text("result", "worker", "route", "meta")},
-    {_number("version", "crash_limit")}, {_text("parent", "root", "origin")}, {ERRORS})"""
+    {_number("version", "crash_limit")}, {_text("parent", "root", "origin")}, {ERRORS},
+    {_text("progress", "checkpoint")})"""
 """The fields of `JobRow`, from a row called ``job``."""
 
 # A job that is kept for no time expires at the instant at which it ends, and all steps of a unit share one instant.
@@ -188,6 +191,8 @@ def _stored(row: JobRow) -> StoredJob:
         root=None if row.root is None else JobId(row.root),
         origin=None if row.origin is None else JobId(row.origin),
         errors=tuple(AttemptFailure(*error) for error in row.errors),
+        progress=row.progress,
+        checkpoint=row.checkpoint,
     )
 
 

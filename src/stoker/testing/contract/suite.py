@@ -14,6 +14,7 @@ from stoker.testing.contract.joining import JoiningContract
 from stoker.testing.contract.keeping import KeepingContract
 from stoker.testing.contract.lease import LeaseContract
 from stoker.testing.contract.model import ModelContract
+from stoker.testing.contract.note import NoteContract
 from stoker.testing.contract.periodic import PauseEntryContract, RegisterContract, RemoveEntryContract, TickContract
 from stoker.testing.contract.races import ProcessRaceContract, ThreadRaceContract
 from stoker.testing.contract.refusals import HandleContract, RefusalContract
@@ -49,6 +50,7 @@ class StoreContract(
     TickContract,
     PauseEntryContract,
     RemoveEntryContract,
+    NoteContract,
     WakeUpContract,
     TransitionContract,
     ModelContract,

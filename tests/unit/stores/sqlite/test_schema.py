@@ -19,8 +19,9 @@ def test_a_script_is_split_at_the_ends_of_statements_and_not_inside_triggers() -
 
 
 def test_migrations_are_numbered_and_end_complete() -> None:
-    for number, (name, script) in enumerate(schema.migrations().items(), 1):
-        assert name.startswith(f"{number:04}_")
+    numbers = [int(name.partition("_")[0]) for name in schema.migrations()]
+    assert numbers == sorted(set(numbers))
+    for script in schema.migrations().values():
         assert sqlite3.complete_statement(script)
 
 

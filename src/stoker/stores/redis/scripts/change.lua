@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots
 -- uses: record packs ready moves filter
 -- What operators ask of many jobs: changes up to `limit`, the oldest first, and tells whether there was one more.
 local MOST_SEEN, MOST_CHANGED = 5000, 500

@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots windows calls0 calls1 calls2 workers
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows calls0 calls1 calls2 workers
 -- uses: record packs ready moves
 -- Deletes what is kept no longer, and forgets what nobody can ask for any more.
 local limit = tonumber(ARGV[2])

@@ -52,6 +52,7 @@ local function parse(value)
   r.fixed = static_of(r.static)
   r.cancelling, r.begun = flags % 2 == 1, floor(flags / 2) % 2 == 1
   r.erred, r.apart = floor(flags / 4) % 2 == 1, floor(flags / 8) % 2 == 1
+  r.noted = floor(flags / 16) % 2 == 1
   r.args = sub(value, #header + 1)
   local sound = r.fixed and r.state >= SCHEDULED and r.state <= DISCARDED and r.max_attempts < LARGEST
     and r.enqueued < LARGEST and r.run < LARGEST and r.started < LARGEST and r.finished < LARGEST and r.kept < LARGEST
@@ -61,6 +62,7 @@ end
 -- Gives the header.
 local function pack(r)
   local flags = (r.cancelling and 1 or 0) + (r.begun and 2 or 0) + (r.erred and 4 or 0) + (r.apart and 8 or 0)
+    + (r.noted and 16 or 0)
   return struct.pack(
     LAYOUT, SHORTEST + #r.worker + #r.static, r.state, flags, r.starts, r.failures, r.crashes, r.snoozes,
     r.max_attempts, r.pos, r.enqueued, r.run, r.started, r.finished, r.kept, r.token, #r.worker, r.worker, #r.static,

@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots
 -- uses: record packs ready moves
 -- Ends attempts. What deletes its job comes first and costs least, then what keeps it, then all other endings.
 local refused, at = {}, 1
@@ -132,6 +132,7 @@ local function delete(token, noted)
       deleted[n] = id
       if r.erred then erred[#erred + 1] = id end
       if r.apart then apart[#apart + 1] = id end
+      if r.noted then call('HDEL', k_notes, id .. 'p', id .. 'c') end
       if r.cancelling then call('HDEL', k_cancels, id) end
       if r.fixed.key ~= '' then release_key(id, r.fixed.key) end
     end

@@ -1,4 +1,4 @@
--- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors counts blocks slots windows
+-- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows
 -- uses: receipts record packs ready moves
 -- Jobs of which some are unique: each in turn, so that a later one sees what the earlier did.
 local total, at = tonumber(ARGV[3]), 4
