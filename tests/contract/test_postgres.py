@@ -12,7 +12,7 @@ import pytest
 
 from stoker.core.command import Replies
 from stoker.drivers import postgres as driver
-from stoker.drivers.postgres_session import exchange
+from stoker.drivers.postgres_exchange import exchange
 from stoker.stores.base import Store
 from stoker.stores.postgres import PostgresStore
 from stoker.testing.contract import Place, StoreContract

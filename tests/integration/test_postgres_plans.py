@@ -13,7 +13,8 @@ from stoker.core.filters import Filter
 from stoker.core.job import AttemptFailure, Claim, Due, JobId, NewJob, State, new_call, new_token
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers import postgres as driver
-from stoker.drivers.postgres_session import Link, open_link
+from stoker.drivers.postgres_exchange import Link
+from stoker.drivers.postgres_session import open_link
 from stoker.drivers.postgres_text import Texts
 from stoker.stores.postgres import PostgresStore
 from stoker.stores.postgres.urls import parse
@@ -178,7 +179,6 @@ class Server:
         link = open_link(params)
         if self._pooled:
             link.connection.execute("RESET ALL")
-            link.connection.prepare_threshold = None
             link.pooled = True
         return self.plans.watch(link)
 

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from stoker.drivers import postgres as driver
-from stoker.drivers.postgres_session import Link, open_link
+from stoker.drivers.postgres_exchange import Link
+from stoker.drivers.postgres_session import open_link
 
 _SETTINGS = (
     "LOAD 'auto_explain'",

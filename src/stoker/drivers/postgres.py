@@ -17,8 +17,9 @@ from stoker.core.clock import Clock
 from stoker.core.command import Command, Replies, Retry, Sql
 from stoker.drivers.forks import follow_forks
 from stoker.drivers.postgres_errors import Fate, explain, fate
+from stoker.drivers.postgres_exchange import aexchange, exchange
 from stoker.drivers.postgres_pool import LoopPool, ThreadPool
-from stoker.drivers.postgres_session import aexchange, aopen_link, exchange, open_link, parameters
+from stoker.drivers.postgres_session import aopen_link, open_link, parameters
 from stoker.drivers.postgres_text import Texts
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from stoker.drivers.postgres_session import Link, open_link
+from stoker.drivers.postgres_exchange import Link
+from stoker.drivers.postgres_session import open_link
 
 log = logging.getLogger("stoker")
 

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 
-from stoker.drivers.postgres_session import Link
+from stoker.drivers.postgres_exchange import Link
 from stoker.errors import StoreUnavailable
 
 WAIT: float = 30.0

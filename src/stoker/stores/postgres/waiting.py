@@ -29,6 +29,8 @@ Values: TypeAlias = Mapping[str, Value]
 
 SILENCE: Final = 0.005
 """Seconds between two announcements of one process."""
+PATIENCE: Final = 0.002
+"""Seconds that are left after the silence to whoever enqueues next: what goes with a command costs almost nothing."""
 LONGEST_START: Final = 2.0
 """Seconds for which the first sleeper waits until somebody listens; then it may have to poll."""
 MOST_BYTES: Final = 7000
@@ -172,7 +174,8 @@ class Waiting:
         while True:
             wanted.wait()
             wanted.clear()
-            time.sleep(SILENCE)
+            while (silence := self._quiet_until + PATIENCE - time.monotonic()) > 0:
+                time.sleep(silence)
             self._announce()
             if self._voice is not threading.current_thread():
                 return
