@@ -126,6 +126,9 @@ VERBS: dict[str, Callable[[Scene], None]] = {
     "claim of several names": lambda scene: scene.run(
         scene.store.claim({"default": 100}, ["work", "mail"], ["", "gpu"], new_token(), "worker", LEASE)
     ),
+    "claim by age": lambda scene: scene.run(
+        scene.store.claim({"default": 100}, ["work", "mail"], ["", "gpu"], new_token(), "worker", LEASE, oldest=True)
+    ),
     "settle: delete": lambda scene: settle(scene, "delete"),
     "settle: complete": lambda scene: settle(scene, "complete"),
     "settle: retry": lambda scene: settle(scene, "retry"),

@@ -16,6 +16,12 @@ class WorkOptions(TypedDict, total=False):
     exclude_queues: Sequence[str]
     names: Sequence[str]
     exclude_names: Sequence[str]
+    tags: Sequence[str]
+    """Take the jobs that share one of these tags; none takes those that have none."""
+    all_tags: bool
+    """Take all jobs, whatever their tags."""
+    strict_order: bool
+    """Serve the queues in this order: the next one only when those before it have no job left."""
     concurrency: int
     """Jobs running at once in the shared pool."""
     grace: float
@@ -30,6 +36,9 @@ class Choice(msgspec.Struct, frozen=True):
     exclude_queues: tuple[str, ...] = ()
     names: tuple[str, ...] | None = None
     exclude_names: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
+    all_tags: bool = False
+    strict_order: bool = False
     concurrency: int | None = None
     grace: float | None = None
 

@@ -26,6 +26,7 @@ from stoker.core.job import (
     WorkerInfo,
     new_call,
 )
+from stoker.core.routes import takes
 from stoker.errors import JobNotFound, StoreError
 from stoker.stores.base import Store
 
@@ -38,6 +39,7 @@ class Unserved(msgspec.Struct, frozen=True):
 
     names: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    """Tags as a job has them, with commas between; ``""`` for jobs without."""
 
 
 class QueueStatus(msgspec.Struct, frozen=True):
@@ -217,6 +219,10 @@ class Operations:
             if queue.unserved.names:
                 names = ", ".join(queue.unserved.names)
                 yield Finding("warn", f"queue {queue.name}", f"no live worker knows {names}", "start one that does")
+            for route in queue.unserved.tags:
+                advice = f"start one with --tags {route}" if route else "start one without --tags, or with --all-tags"
+                text = f"no live worker takes {f'the tags {route}' if route else 'jobs without tags'}"
+                yield Finding("warn", f"queue {queue.name}", text, advice)
 
     def _live(self) -> tuple[WorkerInfo, ...]:
         store = self._store
@@ -275,15 +281,27 @@ def _queue_status(
     available = [row for row in rows if row.state is State.AVAILABLE]
     oldest = min((row.oldest for row in available), default=now)
     serving = [worker for worker in workers if queue in worker.queues]
-    known = {name for worker in serving for name in worker.names}
     return QueueStatus(
         queue,
         any(pause.kind == "queue" and pause.value == queue for pause in paused),
         bool(serving),
         round(max(0, now - oldest) / SECOND, 3),
         states,
-        Unserved(tuple(sorted({row.name for row in available if row.name not in known}))),
+        _unserved(available, serving),
     )
+
+
+def _unserved(available: Sequence[QueueCount], serving: Sequence[WorkerInfo]) -> Unserved:
+    """Say of which names no worker knows any, and of which tags nobody takes one of a known name."""
+    names: set[str] = set()
+    routes: set[str] = set()
+    for row in available:
+        knowing = [worker for worker in serving if row.name in worker.names]
+        if not knowing:
+            names.add(row.name)
+        elif not any(takes(row.route, worker.tags, all_tags=worker.all_tags) for worker in knowing):
+            routes.add(row.route)
+    return Unserved(tuple(sorted(names)), tuple(sorted(routes)))
 
 
 def as_plain(value: Any) -> Any:

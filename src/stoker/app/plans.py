@@ -9,10 +9,11 @@ from typing import Any
 
 from stoker.app.choice import Choice
 from stoker.core.duration import micros
+from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError
 from stoker.jobs.definition import JobDefinition
 from stoker.runtime.plan import PoolPlan, WorkerPlan
-from stoker.settings import Settings
+from stoker.settings import Settings, WorkerSettings
 
 
 def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Settings, choice: Choice) -> WorkerPlan:
@@ -24,9 +25,13 @@ def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Se
     queues, own = _chosen_queues({definition.queue for definition in definitions.values()}, settings, choice)
     workers, queue = settings.workers, settings.queue
     per_queue = [queue.queues[name] for name in queues if name in queue.queues]
+    tags, all_tags = _chosen_tags(workers, choice)
     return WorkerPlan(
-        pools=_pools(queues, own, choice.concurrency or workers.concurrency),
+        pools=_pools(queues, own, settings, choice),
         names=names,
+        tags=tags,
+        all_tags=all_tags,
+        oldest_every=workers.oldest_every,
         lease=micros(workers.lease),
         grace=workers.grace.total_seconds() if choice.grace is None else choice.grace,
         stuck_after=math.inf if workers.stuck_after is None else workers.stuck_after.total_seconds(),
@@ -55,11 +60,27 @@ def _chosen_names(definitions: Mapping[str, JobDefinition[..., Any]], choice: Ch
     return names
 
 
+def _chosen_tags(workers: WorkerSettings, choice: Choice) -> tuple[tuple[str, ...], bool]:
+    """Give the tags to serve, and whether all are; what the starter says stands in place of both settings."""
+    if choice.tags is None and not choice.all_tags:
+        tags, all_tags, where = workers.tags, workers.all_tags, "workers.tags and workers.all_tags"
+    else:
+        tags, all_tags, where = choice.tags or (), choice.all_tags, "--tags and --all-tags"
+    if tags and all_tags:
+        raise ConfigurationError(f"{where} exclude each other: all tags include {', '.join(tags)}")
+    for tag in tags:
+        if not is_tag(tag):
+            raise ConfigurationError(f"tag {tag!r}: write 1 to {LONGEST_TAG} letters, digits and . _ - : /")
+    return tuple(sorted(set(tags))), all_tags
+
+
 def _chosen_queues(used: Iterable[str], settings: Settings, choice: Choice) -> tuple[tuple[str, ...], dict[str, int]]:
     """Give the queues to serve, and the slots of those that have their own."""
     own = {name: queue.concurrency for name, queue in settings.queue.queues.items() if queue.concurrency}
     if choice.queues is None:
-        queues: Sequence[str] = sorted({"default", *used, *settings.queue.queues})
+        # In the order in which they are written; what is written nowhere comes last.
+        others = {"default", *used} - settings.queue.queues.keys()
+        queues: Sequence[str] = [*settings.queue.queues, *sorted(others)]
     else:
         queues = []
         own = {name: number for name, number in own.items() if choice.concurrency is None}
@@ -76,9 +97,25 @@ def _chosen_queues(used: Iterable[str], settings: Settings, choice: Choice) -> t
     return kept, {name: own[name] for name in kept if name in own}
 
 
-def _pools(queues: Sequence[str], own: Mapping[str, int], concurrency: int) -> tuple[PoolPlan, ...]:
+def _pools(queues: Sequence[str], own: Mapping[str, int], settings: Settings, choice: Choice) -> tuple[PoolPlan, ...]:
     shared = tuple(queue for queue in queues if queue not in own)
     pools = [PoolPlan(name, (name,), number) for name, number in own.items()]
     if shared:
-        pools.insert(0, PoolPlan("shared", shared, concurrency))
+        concurrency = choice.concurrency or settings.workers.concurrency
+        strict = choice.strict_order or settings.workers.strict_order
+        pools.insert(0, PoolPlan("shared", shared, concurrency, _weights(shared, settings, strict=strict), strict))
     return tuple(pools)
+
+
+def _weights(shared: Sequence[str], settings: Settings, *, strict: bool) -> tuple[int, ...]:
+    """Give the weights of queues that share a pool; none where all are equal."""
+    written = settings.queue.queues
+    weights = tuple(written[queue].weight if queue in written else 1 for queue in shared)
+    if len(set(weights)) == 1:
+        return ()
+    if strict:
+        weighted = next(queue for queue, weight in zip(shared, weights, strict=True) if weight > 1)
+        raise ConfigurationError(
+            f"queue.queues.{weighted}.weight means nothing in strict order: remove it, or workers.strict_order"
+        )
+    return weights

@@ -35,6 +35,8 @@ def _lines(name: str, url: str, plan: WorkerPlan) -> Iterator[tuple[str, str]]:
     yield "store", url if name == "default" else f"{url} ({name})"
     yield "queues", ", ".join(_queues(plan))
     yield "names", ", ".join(plan.names)
+    if plan.all_tags or plan.tags:
+        yield "tags", "all" if plan.all_tags else ", ".join(plan.tags)
     yield "slots", f"{plan.concurrency} at once, {plan.grace:g} s of grace"
 
 

@@ -11,6 +11,7 @@ import click
 from stoker.cli.invocation import Verb, current
 from stoker.cli.moments import read_seconds, read_time
 from stoker.cli.output import print_json
+from stoker.cli.start import read_names
 from stoker.errors import ConfigurationError, StokerError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Enqueueing(Verb):
 @click.option("--at", type=read_time, metavar="TIME", help="Not before this time, e.g. 2027-01-31T12:00:00Z.")
 @click.option("--queue", metavar="QUEUE", help="Another queue than the definition's.")
 @click.option("--priority", type=int, metavar="N", help="-100 to 100; higher runs first.")
+@click.option("--tags", type=read_names, metavar="TAG[,TAG]", help="Other tags than the definition's.")
 @click.option("--wait", metavar="[=DURATION]", help="Wait until it has ended, print its result; exits 1 if it failed.")
 def enqueue(
     name: str,
@@ -44,13 +46,14 @@ def enqueue(
     at: datetime | None,
     queue: str | None,
     priority: int | None,
+    tags: tuple[str, ...] | None,
     wait: str | None,
 ) -> None:
     """Enqueue the job NAME with arguments as JSON: an object by name, or an array by position."""
     limit = _limit(wait)
     app = current().loaded()
     _refuse_memory(app)
-    job = app.get(name).using(delay=delay, at=at, queue=queue, priority=priority)
+    job = app.get(name).using(delay=delay, at=at, queue=queue, priority=priority, tags=tags)
     (handle,) = app.enqueue_many([job.draft_of(args)])
     answer = {"id": handle.id, "name": handle.name, "store": handle.store, "duplicate": handle.duplicate}
     if handle.duplicate:

@@ -16,7 +16,7 @@ from stoker.core.job import JobId, State
 _SINCE_BEFORE: Final = tuple(
     f"{what}_{side}" for what in ("enqueued", "failed", "finished") for side in ("since", "before")
 )
-_FIELDS: Final = ("id", "name", "queue", "state", "label", "arg", "error", *_SINCE_BEFORE)
+_FIELDS: Final = ("id", "name", "queue", "state", "tag", "label", "arg", "error", *_SINCE_BEFORE)
 
 
 def read_argument(text: str) -> tuple[str, str]:
@@ -55,6 +55,7 @@ def _options() -> Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]]:
             metavar="STATE",
             help=f"Jobs in this state: {', '.join(State)}.",
         ),
+        click.option("--tag", multiple=True, metavar="TAG", help="Jobs with this tag."),
         click.option("--label", multiple=True, metavar="LABEL", help="Jobs with this label."),
         click.option(
             "--arg",
@@ -84,6 +85,7 @@ def _filter(chosen: dict[str, Any]) -> Filter:
         names=chosen["name"],
         queues=chosen["queue"],
         states=tuple(State(state) for state in chosen["state"]),
+        tags=chosen["tag"],
         labels=chosen["label"],
         args=chosen["arg"],
         error=chosen["error"],

@@ -11,6 +11,7 @@ import msgspec
 
 from stoker.cli.output import number_of, print_json
 from stoker.core.job import WAITING, QueueCount, State
+from stoker.core.routes import takes
 
 if TYPE_CHECKING:
     from stoker.cli.invocation import Invocation
@@ -32,6 +33,8 @@ class Left(msgspec.Struct):
     """Waiting jobs of names that this worker does not perform."""
     other_queues: dict[str, int] = {}
     """Waiting jobs of queues that this worker does not serve."""
+    other_tags: dict[str, int] = {}
+    """Waiting jobs of names and queues served here, with other tags; ``none`` for those without."""
 
     @classmethod
     def of(cls, counted: Iterable[tuple[WorkerPlan, Iterable[QueueCount]]]) -> Self:
@@ -39,6 +42,7 @@ class Left(msgspec.Struct):
         states: Counter[State] = Counter()
         names: Counter[str] = Counter()
         queues: Counter[str] = Counter()
+        tags: Counter[str] = Counter()
         for plan, counts in counted:
             for row in counts:
                 if row.state not in WAITING:
@@ -47,10 +51,12 @@ class Left(msgspec.Struct):
                     queues[row.queue] += row.count
                 elif row.name not in plan.names:
                     names[row.name] += row.count
+                elif not takes(row.route, plan.tags, all_tags=plan.all_tags):
+                    tags[row.route or "none"] += row.count
                 else:
                     states[row.state] += row.count
         scheduled, retryable, available = (states[state] for state in _STATES)
-        return cls(scheduled, retryable, available, dict(names), dict(queues))
+        return cls(scheduled, retryable, available, dict(names), dict(queues), dict(tags))
 
     def __str__(self) -> str:
         return ", ".join(self._parts()) or "nothing"
@@ -62,7 +68,11 @@ class Left(msgspec.Struct):
             yield f"{self.retryable:,} retryable"
         if self.available:
             yield f"{self.available:,} available but paused or new"
-        for what, counted in (("of unknown names", self.unknown_names), ("in other queues", self.other_queues)):
+        for what, counted in (
+            ("of unknown names", self.unknown_names),
+            ("in other queues", self.other_queues),
+            ("with other tags", self.other_tags),
+        ):
             if counted:
                 each = ", ".join(f"{name} {count:,}" for name, count in sorted(counted.items()))
                 yield f"{number_of(sum(counted.values()))} {what} ({each})"

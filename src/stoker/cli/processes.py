@@ -64,4 +64,4 @@ async def _reach_stores(workers: list[Worker]) -> None:
     """Ask each store once, so that a wrong URL or an old schema ends the process and does not repeat in its log."""
     for worker in workers:
         store, plan = worker.store, worker.plan
-        await store.arun(store.any(plan.queues, plan.names, plan.routes))
+        await store.arun(store.any(plan.queues, plan.names, worker.routes.known))

@@ -28,6 +28,13 @@ _WORKER_OPTIONS = (
     click.option("--exclude-queues", **_NAMES, help="Not these queues."),
     click.option("--names", **_NAMES, help="Only jobs of these names."),
     click.option("--exclude-names", **_NAMES, help="Not jobs of these names."),
+    click.option(
+        "--tags", type=read_names, multiple=True, metavar="TAG[,TAG]", help="Jobs that share one of these tags."
+    ),
+    click.option("--all-tags", is_flag=True, help="All jobs, whatever their tags; else only those without."),
+    click.option(
+        "--strict-order", is_flag=True, help="Serve a queue only when those named before it have no job left."
+    ),
     click.option("--concurrency", type=click.IntRange(min=1), metavar="N", help="So many jobs at once."),
     click.option(
         "--grace", type=read_seconds, metavar="DURATION", help="How long running jobs may go on after the first signal."
@@ -52,14 +59,23 @@ def worker(until_empty: bool, log_format: str | None, **chosen: Any) -> None:
 
 
 @click.command(cls=Verb)
-@click.option("-w", "--worker", "only_worker", is_flag=True, help="Perform jobs; the same as `stoker worker`.")
+@click.option(
+    *("-w", "--worker", "worker_tags"),
+    is_flag=False,
+    flag_value="",
+    metavar="[=TAGS]",
+    help="Perform jobs, of these tags where some are given; the same as `stoker worker`.",
+)
 @click.option("-s", "--server-and-worker", "both", is_flag=True, help="Serve and perform jobs, in one process.")
 @worker_options
-def start(only_worker: bool, both: bool, until_empty: bool, log_format: str | None, **chosen: Any) -> None:
+def start(worker_tags: str | None, both: bool, until_empty: bool, log_format: str | None, **chosen: Any) -> None:
     """Serve the ASGI application that the setting web.app names; with -w perform jobs instead, with -s do both."""
+    only_worker = worker_tags is not None
     if only_worker and both:
         raise click.UsageError("-w and -s exclude each other: -s already performs jobs")
-    if only_worker:
+    if worker_tags is not None:
+        if worker_tags:
+            chosen["tags"] = (*chosen["tags"], read_names(worker_tags))
         _work(chosen, until_empty=until_empty, log_format=log_format)
         return
     if until_empty:
@@ -98,6 +114,9 @@ def _choice(
     exclude_queues: Sequence[tuple[str, ...]],
     names: Sequence[tuple[str, ...]],
     exclude_names: Sequence[tuple[str, ...]],
+    tags: Sequence[tuple[str, ...]],
+    all_tags: bool,
+    strict_order: bool,
     concurrency: int | None,
     grace: float | None,
 ) -> Choice:
@@ -108,6 +127,9 @@ def _choice(
         exclude_queues=_flat(exclude_queues),
         names=_flat(names) or None,
         exclude_names=_flat(exclude_names),
+        tags=_flat(tags) or None,
+        all_tags=all_tags,
+        strict_order=strict_order,
         concurrency=concurrency,
         grace=grace,
     )

@@ -65,5 +65,7 @@ def _remarks(status: StoreStatus) -> Iterator[str]:
             yield f"queue {queue.name}: no live worker serves it; {number_of(waiting)} waiting"
         elif queue.unserved.names:
             yield f"queue {queue.name}: no live worker knows {', '.join(queue.unserved.names)}"
+        for route in queue.unserved.tags:
+            yield f"queue {queue.name}: no live worker takes {f'the tags {route}' if route else 'jobs without tags'}"
     if status.paused_names:
         yield f"paused names: {', '.join(status.paused_names)}"

@@ -34,7 +34,8 @@ def list_workers(store: str | None) -> None:
             f"{one.rate:g}/s",
             as_datetime(one.started_at),
             ", ".join(one.queues),
+            "all" if one.all_tags else ", ".join(one.tags),
         )
         for one in found
     ]
-    print_table(("id", "state", "running", "performed", "rate", "since", "queues"), rows)
+    print_table(("id", "state", "running", "performed", "rate", "since", "queues", "tags"), rows)

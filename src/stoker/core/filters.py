@@ -14,6 +14,8 @@ class Filter(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Jobs that have one of these tags."""
     labels: tuple[str, ...] = ()
     """Jobs that carry one of these labels."""
     args: tuple[tuple[str, str], ...] = ()

@@ -279,6 +279,8 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     stopping: bool = False
     beat_at: int = 0
     """Set by the store."""
+    tags: tuple[str, ...] = ()
+    all_tags: bool = False
 
 
 class Pause(msgspec.Struct, frozen=True):

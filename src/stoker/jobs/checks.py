@@ -12,6 +12,7 @@ import msgspec
 from stoker.core.backoff import Backoff, wait_after
 from stoker.core.duration import Duration, Keep, instant_micros, keep_micros, micros
 from stoker.core.job import Due
+from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError, DefinitionError
 from stoker.jobs.fidelity import difference
 from stoker.jobs.obstacles import obstacle
@@ -47,6 +48,13 @@ def label(what: str, value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST or not value.isprintable():
         raise DefinitionError(f"{what}: {value!r}: write a printable text of 1 to {LONGEST} characters")
     return value
+
+
+def tag(what: str, value: object) -> str:
+    """Check one tag, which command lines split at commas (``--tags gpu,eu``)."""
+    if not is_tag(value):
+        raise DefinitionError(f"{what}: {value!r}: write 1 to {LONGEST_TAG} letters, digits and . _ - : /")
+    return str(value)
 
 
 def several(check: Check) -> Check:
@@ -181,6 +189,7 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "slow_after": limit,
     "max_snoozes": whole(0),
     "unique": unique,
+    "tags": several(tag),
     "labels": several(label),
     "meta": meta,
     "keep": keep,
@@ -194,6 +203,7 @@ ENQUEUE_CHECKS: Final[Mapping[str, Check]] = {
     "queue": queue,
     "priority": whole(-100, 100),
     "unique": unique,
+    "tags": several(tag),
     "labels": several(label),
     "meta": meta,
     "max_attempts": whole(1),

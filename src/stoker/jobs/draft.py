@@ -75,7 +75,7 @@ def new_jobs(
                 job.name,
                 args,
                 said.queue,
-                "",
+                said.route,
                 said.priority,
                 said.due,
                 said.max_attempts,

@@ -16,6 +16,7 @@ from stoker.core.backoff import Backoff
 from stoker.core.decide import Policy
 from stoker.core.duration import SECOND, Duration, Keep
 from stoker.core.job import NOW, Due
+from stoker.core.routes import route_of
 from stoker.errors import DefinitionError
 from stoker.jobs.checks import ENQUEUE_CHECKS, FOREVER, JOB_CHECKS, UNLIMITED
 from stoker.jobs.unique import Unique
@@ -53,6 +54,8 @@ class JobOptions(TypedDict, total=False):
     """An attempt that runs longer is reported."""
     max_snoozes: int | None
     unique: bool | Unique | None
+    tags: Sequence[str] | None
+    """Which workers take it: those that share a tag; without tags those that have none."""
     labels: Sequence[str] | None
     """Free words to find jobs by."""
     meta: Mapping[str, JSON] | None
@@ -74,6 +77,8 @@ class EnqueueOptions(TypedDict, total=False):
     queue: str | None
     priority: int | None
     unique: bool | Unique | None
+    tags: Sequence[str] | None
+    """In place of the definition's; ``[]`` for none."""
     labels: Sequence[str] | None
     """Added to the definition's."""
     meta: Mapping[str, JSON] | None
@@ -133,6 +138,7 @@ class JobRules:
     """Microseconds, or UNLIMITED."""
     max_snoozes: int | None = None
     unique: Unique | Literal[False] | None = None
+    tags: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     meta: Mapping[str, JSON] = field(default_factory=dict)
     keep: int | None = None
@@ -174,6 +180,7 @@ class EnqueueTerms:
     queue: str | None = None
     priority: int | None = None
     unique: Unique | Literal[False] | None = None
+    tags: tuple[str, ...] | None = None
     labels: tuple[str, ...] = ()
     meta: Mapping[str, JSON] = field(default_factory=dict)
     max_attempts: int | None = None
@@ -200,6 +207,7 @@ class Merged:
     """What holds for one enqueue, all inherited values filled in, as a `NewJob` takes it."""
 
     queue: str
+    route: str
     priority: int
     due: Due
     max_attempts: int
@@ -221,6 +229,7 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
     meta = {**rules.meta, **terms.meta}
     return Merged(
         queue=queue,
+        route=route_of(_first(terms.tags, rules.tags)),
         priority=_first(terms.priority, rules.priority, defaults.priority),
         due=terms.due or NOW,
         max_attempts=_first(terms.max_attempts, rules.max_attempts, defaults.max_attempts),

@@ -11,6 +11,7 @@ import msgspec
 
 from stoker.core.duration import as_datetime
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
+from stoker.core.routes import tags_of
 from stoker.errors import ResultUnavailable
 from stoker.jobs.carriers import to_carried
 from stoker.jobs.progress import Progress
@@ -68,6 +69,7 @@ class JobRecord(Generic[R_co]):
     result: R_co | None
     """What the handler returned; None also where no result is kept, or where it fits the return type no longer."""
     worker: str | None
+    tags: tuple[str, ...]
     labels: tuple[str, ...]
     meta: JSON
     parent: JobId | None
@@ -104,6 +106,7 @@ class JobRecord(Generic[R_co]):
             args=read_json(job.args),
             result=_read(job.result, read),
             worker=job.worker,
+            tags=tags_of(job.route),
             labels=job.labels,
             meta=read_json(job.meta),
             parent=job.parent,

@@ -13,9 +13,11 @@ from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Claimed, new_token
 from stoker.core.outcome import GivenBack
 from stoker.errors import StoreError
+from stoker.runtime.demand import split_of
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import first_of, sleep
 from stoker.runtime.plan import WorkerPlan
+from stoker.runtime.routes import Routes
 from stoker.runtime.slots import Pool, SuspectGate
 from stoker.stores.base import Store
 from stoker.telemetry.events import Events, StoreBack, StoreFailed
@@ -23,8 +25,6 @@ from stoker.telemetry.events import Events, StoreBack, StoreFailed
 MOST_PREFETCH = 2000
 MOST_CLAIMED = 1000
 """In one call: while it is under way, as many again are at hand."""
-MOST_QUEUES = 64
-"""Queues of one pool in one claim: a store looks at each of them while it keeps others from writing."""
 PREFETCH_SECONDS = 0.1
 """Claims may wait for a slot as long as the recent rate will work them off within this time."""
 BUFFER_LIFE = 1.0
@@ -63,6 +63,7 @@ class Fetcher:
         worker: str,
         gate: SuspectGate,
         leases: Leases,
+        routes: Routes,
         clock: Clock,
         events: Events,
         *,
@@ -75,6 +76,7 @@ class Fetcher:
         self._worker = worker
         self._gate = gate
         self._leases = leases
+        self._routes = routes
         self._clock = clock
         self._events = events
         self._unsettled = unsettled
@@ -82,7 +84,8 @@ class Fetcher:
         self._room = asyncio.Event()
         self._delay = FIRST_DELAY
         self._due: float | None = None
-        self._turns = dict.fromkeys((pool.name for pool in pools), 0)
+        self._splits = {pool.name: split_of(pool) for pool in plan.pools}
+        self._since_oldest = 0
         self._prefetch = {pool.name: Prefetch(clock.monotonic()) for pool in pools}
         self._queues = tuple(dict.fromkeys(queue for pool in pools for queue in pool.queues))
         self._asked: asyncio.Task[Claimed] | None = None
@@ -122,10 +125,13 @@ class Fetcher:
             self._room.clear()
             await self._room.wait()
             return
+        if not self._routes.patience():
+            await self._routes.learn()
+        if self._plan.oldest_every and await self._claim_oldest(demand):
+            return
         claimed = await self._claim(demand)
         self._remember_due(claimed.next_due, claimed.now)
         if claimed.claims:
-            self.idle.clear()
             self._deal(claimed.claims)
         self._remember_dry(demand, claimed.claims)
         if self._asked_of <= self._dry:
@@ -135,14 +141,35 @@ class Fetcher:
             # A queue gave all that was asked of it, or was not asked yet: let the slots run before asking for more.
             await asyncio.sleep(0)
 
-    async def _claim(self, demand: dict[str, int]) -> Claimed:
+    async def _claim_oldest(self, demand: dict[str, int]) -> bool:
+        """Take a part of the demand by age alone, so that low priorities wait no longer than for their turn.
+
+        What was taken leaves the demand; tells whether that was all of it.
+        """
+        parts, rest = divmod(self._since_oldest, self._plan.oldest_every)
+        if not parts:
+            return False
+        (queue,) = random.choices(list(demand), list(demand.values()))
+        claimed = await self._claim({queue: min(parts, demand[queue])}, oldest=True)
+        self._since_oldest = rest
+        if claimed.claims:
+            self._deal(claimed.claims)
+            demand[queue] -= len(claimed.claims)
+        return not any(demand.values())
+
+    async def _claim(self, demand: dict[str, int], *, oldest: bool = False) -> Claimed:
         token = new_token()
         plan = self._plan
-        command = self._store.claim(demand, plan.names, plan.routes, token, self._worker, plan.lease)
+        names, routes = plan.names, self._routes.known
+        if oldest:
+            command = self._store.claim(demand, names, routes, token, self._worker, plan.lease, oldest=True)
+        else:
+            command = self._store.claim(demand, names, routes, token, self._worker, plan.lease)
         self._asked = asyncio.ensure_future(self._store.arun(command))
         claimed = await asyncio.shield(self._asked)
         self._asked = None
         self._leases.take(token, claimed.claims, self._clock.monotonic())
+        self._since_oldest += len(claimed.claims)
         return claimed
 
     async def _return_late_answer(self) -> None:
@@ -154,7 +181,7 @@ class Fetcher:
                 self._give_back(claim, GivenBack("worker stopped"))
 
     def _demand(self) -> dict[str, int]:
-        """Split each pool's room over its queues, the odd ones to a different queue each time."""
+        """Split each pool's room over its queues."""
         demand: dict[str, int] = {}
         if self._unsettled() > 2 * MOST_PREFETCH:
             return demand
@@ -167,12 +194,7 @@ class Fetcher:
             if not room:
                 continue
             self._asked_of.update(pool.queues)
-            asked = min(room, len(pool.queues), MOST_QUEUES)
-            share, odd = divmod(room, asked)
-            turn = self._turns[pool.name]
-            self._turns[pool.name] += odd if asked == len(pool.queues) else asked
-            for place in range(asked):
-                demand[pool.queues[(place + turn) % len(pool.queues)]] = share + (1 if place < odd else 0)
+            demand |= self._splits[pool.name].share(room)
         return demand
 
     def _room_in(self, pool: Pool) -> int:
@@ -184,6 +206,7 @@ class Fetcher:
         return 0 if room < prefetch // 2 else max(room, 0)
 
     def _deal(self, claims: list[Claim]) -> None:
+        self.idle.clear()
         if len(self._pools) == 1:
             self._pools[0].add(claims)
             return
@@ -198,11 +221,13 @@ class Fetcher:
         timeout = self._plan.poll_interval * random.uniform(1 - jitter, 1 + jitter)
         if self._due is not None:
             timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
+        timeout = min(timeout, self._routes.patience())
         full = [pool for pool in self._pools if not self._asked_of.issuperset(pool.queues)]
         if full:
             await first_of(self._store.wait(self._queues, timeout), self._room_in_one_of(full))
         else:
             await self._store.wait(self._queues, timeout)
+        self._routes.woken()
 
     async def _room_in_one_of(self, full: Sequence[Pool]) -> None:
         """Wait for room in pools that had none: their queues may hold jobs, though those asked gave all they had."""
@@ -212,6 +237,8 @@ class Fetcher:
 
     def _remember_dry(self, demand: Mapping[str, int], claims: Sequence[Claim]) -> None:
         taken = Counter(claim.queue for claim in claims)
+        for split in self._splits.values():
+            split.answered(demand, taken)
         self._dry.difference_update(demand)
         self._dry.update(queue for queue, wanted in demand.items() if taken[queue] < wanted)
 

@@ -13,6 +13,10 @@ class PoolPlan(msgspec.Struct, frozen=True):
     name: str
     queues: tuple[str, ...]
     concurrency: int
+    weights: tuple[int, ...] = ()
+    """Of each queue the part that it gets while others wait too; equal parts where there are none."""
+    strict: bool = False
+    """A queue gets slots only when those before it have no job left."""
 
 
 class WorkerPlan(msgspec.Struct, frozen=True):
@@ -20,7 +24,11 @@ class WorkerPlan(msgspec.Struct, frozen=True):
 
     pools: tuple[PoolPlan, ...]
     names: tuple[str, ...]
-    routes: tuple[str, ...] = ("",)
+    tags: tuple[str, ...] = ()
+    """Takes the jobs that share one of these; without tags those that have none."""
+    all_tags: bool = False
+    oldest_every: int = 0
+    """Every so many claimed jobs one is the longest available, whatever its priority; 0 for none."""
     lease: int = 30 * SECOND
     """Microseconds."""
     grace: float = 25.0

@@ -66,6 +66,8 @@ class Presence:
             performed=performed,
             rate=self._rate(performed),
             stopping=stopping,
+            tags=plan.tags,
+            all_tags=plan.all_tags,
         )
 
     def _rate(self, performed: int) -> float:

@@ -32,6 +32,7 @@ from stoker.runtime.maintenance import Maintenance
 from stoker.runtime.notes import Notes
 from stoker.runtime.plan import WorkerPlan
 from stoker.runtime.presence import Busyness, Presence
+from stoker.runtime.routes import Routes
 from stoker.runtime.settler import Settler
 from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate, Turn
 from stoker.runtime.threads import Threads
@@ -103,6 +104,7 @@ class Worker:
             Pool(pool.name, pool.queues, pool.concurrency, clock, self.gate, turn, self._perform, self._freed)
             for pool in plan.pools
         ]
+        self.routes = Routes(store, plan, clock)
         self._fetcher = self._make_fetcher()
         self._presence = Presence(store, self.id, plan, clock, self._busyness)
         self.keeper = self._make_keeper()
@@ -181,8 +183,9 @@ class Worker:
         while True:
             await self._fetcher.idle.wait()
             await self._settler.flush()
-            question = self.store.any(plan.queues, plan.names, plan.routes)
             try:
+                await self.routes.learn()
+                question = self.store.any(plan.queues, plan.names, self.routes.known)
                 if not await self.store.arun(question) and self._fetcher.idle.is_set():
                     return
             except StoreError:
@@ -308,6 +311,7 @@ class Worker:
             self.id,
             self.gate,
             self._leases,
+            self.routes,
             self._clock,
             self._events,
             unsettled=lambda: self._settler.unsettled,

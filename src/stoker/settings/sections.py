@@ -10,18 +10,28 @@ from typing import Final, Literal
 from msgspec import Struct, field
 
 from stoker.settings.schema import dotted, leaves
-from stoker.settings.values import Bytes, Count, Fraction, Kept, Limit, Mode, Names, Port, Positive, Raw, written
+from stoker.settings.values import (
+    Bytes,
+    Count,
+    Fraction,
+    Kept,
+    Limit,
+    Mode,
+    Names,
+    Natural,
+    Port,
+    Positive,
+    Raw,
+    written,
+)
 
 UNUSED: Final = frozenset(
     {
         "periodic",
         "queue.dangerously_flush",
-        "queue.queues.NAME.weight",
         "retiring",
         "scheduler.jobs",
-        "workers.all_tags",
         "workers.processes",
-        "workers.tags",
     }
 )
 """Keys that are read, but that nothing acts upon yet; whoever sets one is told."""
@@ -36,6 +46,7 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
     jitter: Fraction | None = None
     """By which part of itself the poll interval varies, so that workers do not look all at once."""
     weight: Count = 1
+    """Its part of the worker's pool while other queues wait too."""
     keep: Kept | None = None
     keep_failed: Kept | None = None
 
@@ -67,6 +78,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     """How long a silent worker keeps its jobs."""
     tags: Names = ()
     all_tags: bool = False
+    strict_order: bool = False
+    """Queues that share a pool are served in the order in which they are written, not side by side."""
+    oldest_every: Natural = 0
+    """Every so many jobs one is the longest available, whatever its priority; 0 for none."""
     stuck_after: Limit = timedelta(minutes=5)
     misfit_after: Limit = timedelta(days=1)
 

@@ -33,6 +33,7 @@ Positive: TypeAlias = Annotated[timedelta, msgspec.Meta(description="more than 0
 """A length of time that is not 0."""
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Fraction: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Raw: TypeAlias = Mapping[str, object]

@@ -116,12 +116,15 @@ class Store(ABC):
         token: Token,
         worker: str,
         lease: int,
+        *,
+        oldest: bool = False,
     ) -> Command[Claimed]:
         """Take up to ``demand[queue]`` available jobs per queue and run them under ``token`` for ``lease`` µs.
 
         Only the given names and routes, no paused queue or name; per queue by priority (high first), then in the
         order in which they became available. The answer keeps that order. A repeat with the same token answers the
-        jobs still running under it and takes nothing new. Unreadable rows come with ``defect`` set.
+        jobs still running under it and takes nothing new. Unreadable rows come with ``defect`` set. With ``oldest``
+        those are taken that became available first, whatever their priority.
         """
 
     @abstractmethod
@@ -165,6 +168,10 @@ class Store(ABC):
     @abstractmethod
     def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
         """Count jobs by queue, name, route and state; all queues when none is named."""
+
+    @abstractmethod
+    def routes(self) -> Command[list[str]]:
+        """Give the routes of the jobs there are, without the empty one; also those whose last job is gone."""
 
     @abstractmethod
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:

@@ -146,3 +146,13 @@ async def test_a_snapshot_older_than_the_key_is_told_to_begin_again(shop: Shop, 
         await shop.enqueue(NewJob("work", "{}", unique=key(on_conflict)))
     await shop.caller.commit()
     assert (len(shop.stored()), shop.customers()) == (1, 1)
+
+
+async def test_a_new_route_in_an_open_transaction_keeps_nobody_waiting(shop: Shop) -> None:
+    await shop.enqueue(NewJob("work", "{}", route="gpu"))
+    (theirs,) = shop.enqueue_outside(NewJob("work", "[]", route="gpu"))
+    store = shop.store
+    command = store.claim({"default": 10}, ["work"], store.run(store.routes()), new_token(), "worker", 0)
+    assert [claimed.id for claimed in store.run(command).claims] == [theirs]
+    await shop.caller.commit()
+    assert store.run(store.routes()) == ["gpu"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stoker import Stoker
@@ -37,6 +39,51 @@ async def test_a_store_none_of_whose_jobs_are_chosen_has_no_worker() -> None:
 async def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="here, there"):
         two_stores().make_workers(Choice(names=("nowhere",)), None)
+
+
+def one_store(**settings: object) -> Stoker[None]:
+    app = Stoker("memory://", settings=settings)
+
+    @app.job
+    async def work() -> None: ...
+
+    return app
+
+
+async def test_tags_come_from_the_starter_else_from_the_settings() -> None:
+    app = one_store(**{"workers.tags": "gpu,eu"})
+
+    def tags(**choice: Any) -> tuple[tuple[str, ...], bool]:
+        plan = app.make_workers(Choice(**choice), None)[0].plan
+        return plan.tags, plan.all_tags
+
+    assert tags() == (("eu", "gpu"), False)
+    assert tags(tags=("ssd",)) == (("ssd",), False)
+    assert tags(all_tags=True) == ((), True)
+
+
+async def test_tags_and_all_tags_in_the_settings_exclude_each_other() -> None:
+    app = one_store(**{"workers.tags": ["gpu"], "workers.all_tags": True})
+    with pytest.raises(ConfigurationError, match=r"workers\.tags and workers\.all_tags exclude each other"):
+        app.make_workers(Choice(), None)
+
+
+async def test_queues_are_served_in_the_order_in_which_they_are_written() -> None:
+    app = one_store(**{"queue.queues": ["urgent", "mail"], "workers.strict_order": True})
+    (pool,) = app.make_workers(Choice(), None)[0].plan.pools
+    assert (pool.queues, pool.strict, pool.weights) == (("urgent", "mail", "default"), True, ())
+
+
+async def test_weights_of_queues_that_share_a_pool_are_kept() -> None:
+    app = one_store(**{"queue.queues": {"mail": {"weight": 3}, "own": {"concurrency": 2}}})
+    shared, _ = app.make_workers(Choice(), None)[0].plan.pools
+    assert (shared.queues, shared.weights) == (("mail", "default"), (3, 1))
+
+
+async def test_a_weight_means_nothing_in_strict_order() -> None:
+    app = one_store(**{"queue.queues": {"mail": {"weight": 3}}})
+    with pytest.raises(ConfigurationError, match=r"queue\.queues\.mail\.weight means nothing in strict order"):
+        app.make_workers(Choice(strict_order=True), None)
 
 
 def test_jobs_for_two_stores_do_not_go_in_one_call() -> None:

@@ -146,9 +146,26 @@ def test_jobs_enqueued_while_performing_carry_their_line(app: Jobs) -> None:
     assert (job.parent, job.root) == ("5", "2")
 
 
+def test_tags_make_one_route_however_they_are_written(app: Jobs) -> None:
+    job = app.job(tags=["gpu", "eu", "gpu"])(send)
+    job.enqueue(1)
+    assert app.last.route == "eu,gpu"
+
+    job.using(tags=["ssd"]).enqueue(1)
+    assert app.last.route == "ssd"
+
+    job.using(tags=[]).enqueue(1)
+    assert app.last.route == ""
+
+    job.using(tags=None).enqueue(1)
+    assert app.last.route == "eu,gpu"
+
+
 BAD_FOR_JOBS: list[tuple[Mapping[str, object], str]] = [
     ({"queu": "mail"}, "send: unknown option 'queu'; did you mean 'queue'?"),
-    ({"tags": ["x"]}, "send: unknown option 'tags'; did you mean"),
+    ({"tags": ["a,b"]}, "send: tags: 'a,b': write 1 to 200 letters, digits and . _ - : /"),
+    ({"tags": "gpu"}, "send: tags: 'gpu': write a list of texts"),
+    ({"tags": [""]}, "send: tags: ''"),
     ({"delay": 5}, "send: unknown option 'delay'"),
     ({"queue": ""}, "send: queue: '': write 1 to 200 letters, digits"),
     ({"queue": "mail:10"}, "queue: 'mail:10'"),
@@ -196,6 +213,7 @@ def test_a_bad_option_is_a_definition_error_that_says_what_to_write(app: Jobs, o
 BAD_FOR_ENQUEUES: list[tuple[Mapping[str, object], str]] = [
     ({"dely": 1}, "send: unknown option 'dely'; did you mean 'delay'?"),
     ({"timeout": 1}, "unknown option 'timeout'"),
+    ({"tags": ["x y"]}, "send: tags: 'x y'"),
     ({"delay": "soon"}, "send: delay: 'soon' is not a duration"),
     ({"delay": timedelta(-1)}, "delay: datetime.timedelta(days=-1) is out of range"),
     ({"delay": 1, "at": datetime(2030, 1, 1, tzinfo=UTC)}, "send: delay= and at= exclude each other"),

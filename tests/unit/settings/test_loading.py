@@ -129,9 +129,9 @@ def test_retiring_a_store_that_does_not_exist_is_an_error(root: Path) -> None:
 
 @pytest.mark.parametrize("key", ["queue", "stores.legacy"])
 def test_a_key_that_nothing_acts_upon_is_told(root: Path, caplog: pytest.LogCaptureFixture, key: str) -> None:
-    load(root=root, environ={}, overrides={key: {"uri": "memory://", "queues": {"mail": {"weight": 3}}}})
+    load(root=root, environ={}, overrides={key: {"uri": "memory://", "dangerously_flush": True}})
 
-    assert caplog.messages == [f"constructor: {key}.queues.mail.weight is not used by this version"]
+    assert caplog.messages == [f"constructor: {key}.dangerously_flush is not used by this version"]
 
 
 def test_a_danger_that_is_switched_off_is_not_worth_a_word(root: Path, caplog: pytest.LogCaptureFixture) -> None:

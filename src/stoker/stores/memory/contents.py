@@ -35,6 +35,8 @@ class Contents:
         """Queues whose waiters are to be woken when the present command is done."""
         self.rows: dict[JobId, Row] = {}
         self.lanes = Lanes()
+        self.routes: set[str] = set()
+        """The routes that jobs have had, without the empty one."""
         self.leases: dict[Token, Lease] = {}
         self.slots = Slots()
         self.due = Agenda()
@@ -67,6 +69,8 @@ class Contents:
             row = Row(job_id, number, job, State.SCHEDULED, 0, run_at, now, job.max_attempts)
             self._plan(row)
         self.rows[job_id] = row
+        if job.route:
+            self.routes.add(job.route)
         if job.unique is not None:
             self.slots.acquire(row, job.unique, now)
         return row

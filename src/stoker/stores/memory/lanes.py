@@ -48,12 +48,8 @@ class Lane:
     def first(self) -> Place | None:
         """Give the place of the row that is to run next."""
         for priority in self._order:
-            level = self._levels[priority]
-            while level:
-                pos, row = level[0]
-                if row.pos == pos:
-                    return -priority, pos
-                level.popleft()
+            if (pos := self._head(priority)) is not None:
+                return -priority, pos
         return None
 
     def take(self, limit: int) -> list[Row]:
@@ -68,6 +64,28 @@ class Lane:
                     taken.append(row)
         self.ready -= len(taken)
         return taken
+
+    def oldest(self) -> int | None:
+        """Give the smallest place in the lane, whatever the priority."""
+        places = [place for priority in self._order if (place := self._head(priority)) is not None]
+        return min(places, default=None)
+
+    def take_oldest(self) -> Row:
+        """Take out the row at the smallest place; there must be one."""
+        heads = [(place, priority) for priority in self._order if (place := self._head(priority)) is not None]
+        _, row = self._levels[min(heads)[1]].popleft()
+        row.pos = 0
+        self.ready -= 1
+        return row
+
+    def _head(self, priority: int) -> int | None:
+        level = self._levels[priority]
+        while level:
+            pos, row = level[0]
+            if row.pos == pos:
+                return pos
+            level.popleft()
+        return None
 
     def _clean(self) -> None:
         for priority, level in list(self._levels.items()):
@@ -128,4 +146,15 @@ def take_first(lanes: list[Lane], limit: int) -> list[Row]:
             heappop(heads)
         else:
             heapreplace(heads, (following, index))
+    return taken
+
+
+def take_oldest(lanes: list[Lane], limit: int) -> list[Row]:
+    """Take up to ``limit`` rows in the order in which they became available, over several lanes and all priorities."""
+    taken: list[Row] = []
+    while len(taken) < limit:
+        heads = [(place, index) for index, lane in enumerate(lanes) if (place := lane.oldest()) is not None]
+        if not heads:
+            break
+        taken.append(lanes[min(heads)[1]].take_oldest())
     return taken

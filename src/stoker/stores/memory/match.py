@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from stoker.core.filters import Filter
+from stoker.core.routes import tags_of
 from stoker.stores.memory.row import Row
 
 Test: TypeAlias = Callable[[Row], bool]
@@ -22,6 +23,8 @@ def tests_of(only: Filter) -> list[Test]:
         tests.append(lambda row: row.job.name in only.names)
     if only.states:
         tests.append(lambda row: row.state in only.states)
+    if only.tags:
+        tests.append(lambda row: not set(only.tags).isdisjoint(tags_of(row.job.route)))
     if only.labels:
         tests.append(lambda row: not set(only.labels).isdisjoint(row.job.labels))
     if only.error is not None:

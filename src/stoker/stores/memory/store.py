@@ -138,11 +138,13 @@ class MemoryStore(Store):
         token: Token,
         worker: str,
         lease: int,
+        *,
+        oldest: bool = False,
     ) -> Command[Claimed]:
         asked, served = frozenset(names), frozenset(routes)
         return _command(
             "claim",
-            lambda contents: work.claim(contents, demand, asked, served, token, worker, lease),
+            lambda contents: work.claim(contents, demand, asked, served, token, worker, lease, oldest),
             Retry.KEYED,
         )
 
@@ -169,6 +171,9 @@ class MemoryStore(Store):
 
     def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
         return _command("count", lambda contents: look.count(contents, frozenset(queues)), writes=False)
+
+    def routes(self) -> Command[list[str]]:
+        return _command("routes", lambda contents: sorted(contents.routes), writes=False)
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
         return _command("lead", lambda contents: upkeep.lead(contents, role, holder, ttl))

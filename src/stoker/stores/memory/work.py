@@ -19,7 +19,7 @@ from stoker.core.job import (
 )
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.memory.contents import Contents
-from stoker.stores.memory.lanes import take_first
+from stoker.stores.memory.lanes import take_first, take_oldest
 from stoker.stores.memory.row import AVAILABLE, COMPLETED, RUNNING, Lease, Row
 
 ACCEPTED: Final = Settled.ACCEPTED
@@ -36,11 +36,12 @@ def claim(
     token: Token,
     worker: str,
     lease: int,
+    oldest: bool,
 ) -> Claimed:
     """Take the first available jobs of each queue, or answer those that the token holds already."""
     held = contents.leases.get(token)
     if held is None:
-        rows = [row for queue, limit in demand.items() for row in _first(contents, queue, names, routes, limit)]
+        rows = [row for queue, limit in demand.items() for row in _first(contents, queue, names, routes, limit, oldest)]
         if rows:
             contents.leases[token] = _lease(contents, rows, token, worker, lease)
     else:
@@ -92,11 +93,15 @@ def reclaim(contents: Contents, limit: int, tokens: Sequence[Token]) -> Reclaime
     return _reclaimed(row for row, _ in rows)
 
 
-def _first(contents: Contents, queue: str, names: frozenset[str], routes: frozenset[str], limit: int) -> list[Row]:
+def _first(
+    contents: Contents, queue: str, names: frozenset[str], routes: frozenset[str], limit: int, oldest: bool
+) -> list[Row]:
     if limit <= 0 or queue in contents.paused["queue"]:
         return []
     unpaused = names - contents.paused["name"].keys() if contents.paused["name"] else names
     lanes = contents.lanes.asked(queue, unpaused, routes)
+    if oldest:
+        return take_oldest(lanes, limit)
     return take_first(lanes, limit) if lanes else []
 
 

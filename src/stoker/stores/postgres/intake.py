@@ -12,6 +12,8 @@ from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.core.routes import UNTAGGED
+from stoker.stores.codes import encode
 from stoker.stores.grouping import args_json, by_place, checked_args, shared_params, sharing
 
 _IDS: Final = "ARRAY(SELECT nextval('stoker.line') FROM generate_series(1, :count::integer))"
@@ -83,20 +85,39 @@ CLOSE: Final = "UPDATE stoker.call SET open = false WHERE call = :call::text AND
 IDS: Final = "SELECT array_to_string(ids, ',') FROM stoker.call WHERE call = :call::text"
 
 
+# No unique index decides here, so nobody waits for a transaction that notes the same route: then it stands there twice.
+ROUTES: Final = """
+INSERT INTO stoker.route (route) SELECT value FROM json_array_elements_text(:routes::json)
+WHERE value <> '' AND NOT EXISTS (SELECT FROM stoker.route WHERE route.route = value)"""
+
+
+def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
+    """Give the step that notes the routes of a call's jobs; none where they have no tags."""
+    routes = {job.route for job in jobs}
+    return () if routes == {UNTAGGED} else (Sql(ROUTES, {"routes": encode(sorted(routes))}),)
+
+
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that enqueue jobs without unique keys."""
+    noting = route_steps(jobs)
     if len(jobs) == 1:
-        return (Sql(ENQUEUE_ONE, shared_params(jobs[0], call) | {"args": checked_args(jobs[0].args)}),)
+        return (
+            *noting,
+            Sql(ENQUEUE_ONE, shared_params(jobs[0], call) | {"args": checked_args(jobs[0].args)}),
+        )
     groups = sharing(dict(enumerate(jobs)))
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs)}
     if len(groups) == 1:
         args = args_json([job.args for job in jobs])
-        return (Sql(ENQUEUE, shared_params(jobs[0], call) | whole | {"args": args}),)
+        return (
+            *noting,
+            Sql(ENQUEUE, shared_params(jobs[0], call) | whole | {"args": args}),
+        )
     inserts = [
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
         for places, group in groups
     ]
-    return (Sql(OPEN, whole), *inserts, Sql(CLOSE, whole), Sql(IDS, whole))
+    return (*noting, Sql(OPEN, whole), *inserts, Sql(CLOSE, whole), Sql(IDS, whole))
 
 
 def plain_answers() -> Callable[[Replies], list[Enqueued]]:

@@ -51,6 +51,8 @@ WITH counted AS (
 SELECT queue, name, route, state::integer, count, oldest FROM counted
 WHERE :all::boolean OR queue = ANY (ARRAY(SELECT json_array_elements_text(:queues::json)))"""
 
+ROUTES: Final = "SELECT DISTINCT route FROM stoker.route ORDER BY route"
+
 _QUEUES: Final = """SELECT value AS queue FROM json_array_elements_text(:queues::json) AS value
     WHERE NOT EXISTS (SELECT FROM stoker.pause WHERE kind = 'queue' AND pause.value = value.value)"""
 _NAMES: Final = """SELECT value AS name FROM json_array_elements_text(:names::json) AS value
@@ -126,6 +128,11 @@ def counts(replies: Replies) -> list[QueueCount]:
         QueueCount(queue, name, route, state_of(state), number, oldest)
         for queue, name, route, state, number, oldest in replies[0]
     ]
+
+
+def routes(replies: Replies) -> list[str]:
+    """Read the routes."""
+    return [route for (route,) in replies[0]]
 
 
 def any_step(queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Sql:

@@ -12,6 +12,8 @@ from stoker.stores.postgres.wire import STATE, numbers
 _LABELS: Final = """EXISTS (SELECT FROM json_array_elements_text(job.labels::json) AS label
     WHERE label = ANY (ARRAY(SELECT json_array_elements_text(:labels::json))))"""
 
+_TAGS: Final = """string_to_array(job.route, ',') && ARRAY(SELECT json_array_elements_text(:tags::json))"""
+
 _ERROR: Final = """(SELECT strpos(failure.type, :error::text) > 0 OR strpos(failure.message, :error::text) > 0
     FROM stoker.failure WHERE failure.job = job.id ORDER BY failure.id DESC LIMIT 1)"""
 
@@ -47,6 +49,9 @@ def where(only: Filter) -> tuple[str, dict[str, str | int | None]]:
             if instant is not None:
                 params[bound] = instant
                 terms.append(f"job.{column} {comparison} :{bound}::bigint")
+    if only.tags:
+        params["tags"] = encode(list(only.tags))
+        terms.append(_TAGS)
     if only.labels:
         params["labels"] = encode(list(only.labels))
         terms.append(_LABELS)

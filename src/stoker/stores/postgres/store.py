@@ -182,6 +182,8 @@ class PostgresStore(Store):
         token: Token,
         worker: str,
         lease: int,
+        *,
+        oldest: bool = False,
     ) -> Command[Claimed]:
         lanes = [
             Lane(queue, route, name)
@@ -190,6 +192,9 @@ class PostgresStore(Store):
             for route in dict.fromkeys(routes)
             for name in dict.fromkeys(names)
         ]
+        if oldest:
+            steps = work.oldest_steps(lanes, demand, token, worker, lease)
+            return Command("claim", steps, work.claimed(demand, self._marks, token, ()), Retry.KEYED, durable=False)
         sweeping = self._marks.sweeping(demand)
         steps = work.claim_steps(lanes, demand, self._marks, token, worker, lease, sweeping)
         read = work.claimed(demand, self._marks, token, sweeping)
@@ -227,6 +232,9 @@ class PostgresStore(Store):
 
     def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
         return _reading("count", look.count_step(queues), look.counts)
+
+    def routes(self) -> Command[list[str]]:
+        return _reading("routes", Sql(look.ROUTES, {}), look.routes)
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
         return Command("lead", upkeep.lead_steps(role, holder, ttl), upkeep.leads, durable=False)

@@ -17,7 +17,7 @@ from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
-from stoker.stores.postgres.intake import CLOSE, COLUMNS, FRESH_IDS, INSERT, TIMES, VALUES
+from stoker.stores.postgres.intake import CLOSE, COLUMNS, FRESH_IDS, INSERT, TIMES, VALUES, route_steps
 from stoker.stores.postgres.slots import LOCK_NUMBER, TAKEN
 
 LOCK_KEYS: Final = f"""
@@ -129,7 +129,7 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
         "insisting": encode(insisting),
         "keys": encode([one.key for _, one in unique]),
     }
-    steps = [Sql(LOCK_KEYS, whole), Sql(OPEN, whole)]
+    steps = [Sql(LOCK_KEYS, whole), Sql(OPEN, whole), *route_steps(jobs)]
     steps += [
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
         for places, group in sharing(found.plain)

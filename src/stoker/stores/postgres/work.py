@@ -11,7 +11,7 @@ from typing import Any, Final
 from stoker.core.command import Replies, Sql, Value
 from stoker.core.job import Claim, Claimed, Extended, JobId, Token
 from stoker.stores.codes import encode
-from stoker.stores.postgres.marks import START, Lane, Marks
+from stoker.stores.postgres.marks import HIGHEST, LOWEST, START, Lane, Marks, Range
 from stoker.stores.postgres.wire import CLAIM, numbers
 
 MOST_ARGS: Final = 32 * 1024 * 1024
@@ -81,8 +81,35 @@ SELECT job.id::text, {CLAIM}, job.route, job.pos FROM stoker.job AS job WHERE jo
     SELECT id FROM taken UNION ALL SELECT unnest(ids) FROM stoker.lease WHERE token = :token::text
 )) AND job.state = 2 ORDER BY job.priority DESC, job.pos"""
 
+# By age alone: each priority of a lane becomes a range of its own, found by leaping from one to the next.
+_LEVELS: Final = """level AS (
+    SELECT lane.*, first.priority FROM lane CROSS JOIN LATERAL (
+        SELECT ready.priority FROM stoker.ready
+        WHERE ready.queue = lane.queue AND ready.route = lane.route AND ready.name = lane.name
+        ORDER BY ready.priority DESC LIMIT 1
+    ) AS first
+    UNION ALL
+    SELECT level.place, level.queue, level.route, level.name, level.high, level.low, level.start, level.wanted,
+        following.priority
+    FROM level CROSS JOIN LATERAL (
+        SELECT ready.priority FROM stoker.ready
+        WHERE ready.queue = level.queue AND ready.route = level.route AND ready.name = level.name
+            AND ready.priority < level.priority
+        ORDER BY ready.priority DESC LIMIT 1
+    ) AS following
+), wanted AS MATERIALIZED (
+    SELECT row_number() OVER () AS place, queue, route, name, priority AS high, priority AS low, start, wanted
+    FROM level
+)"""
+
 CLAIM_ONE_LINE: Final = _CLAIM.format(picked=_OF_ONE_LINE)
 CLAIM_SEVERAL_LINES: Final = _CLAIM.format(picked=_OF_SEVERAL_LINES)
+CLAIM_OLDEST: Final = (
+    _CLAIM.format(picked=_OF_SEVERAL_LINES)
+    .replace("WITH wanted AS", "WITH RECURSIVE lane AS")
+    .replace("\n), shared AS", f"\n), {_LEVELS}, shared AS")
+    .replace("ORDER BY head.priority DESC, head.pos", "ORDER BY head.pos")
+)
 
 CLOCK: Final = """
 SELECT :now AS now, (
@@ -125,6 +152,15 @@ def claim_steps(
     text = CLAIM_SEVERAL_LINES if several else CLAIM_ONE_LINE
     params: dict[str, Value] = {"ranges": encode(ranges), "token": token, "worker": worker, "lease": lease}
     return (Sql(text, params), Sql(CLOCK, {"due_from": START if sweeping else marks.due_from}))
+
+
+def oldest_steps(
+    lanes: Sequence[Lane], demand: Mapping[str, int], token: Token, worker: str, lease: int
+) -> tuple[Sql, ...]:
+    """Give the steps of a claim by age alone, which always looks from the very beginning."""
+    ranges = [Range(*lane, HIGHEST, LOWEST, START, demand[lane.queue]) for lane in lanes]
+    params: dict[str, Value] = {"ranges": encode(ranges), "token": token, "worker": worker, "lease": lease}
+    return (Sql(CLAIM_OLDEST, params), Sql(CLOCK, {"due_from": START}))
 
 
 def claimed(

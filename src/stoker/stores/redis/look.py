@@ -35,6 +35,11 @@ def counts(reply: list[bytes]) -> list[QueueCount]:
     return sorted(found, key=lambda count: (count.queue, count.name, count.route, count.state))
 
 
+def routes(reply: list[bytes]) -> list[str]:
+    """Read the routes."""
+    return sorted(route.decode() for route in reply)
+
+
 def any_args(queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> list[Arg]:
     """Give what `any.lua` takes."""
     return [len(queues), len(names), len(routes), *queues, *names, *routes]

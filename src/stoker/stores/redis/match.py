@@ -8,6 +8,7 @@ from typing import Final
 
 from stoker.core.filters import Filter
 from stoker.core.job import JobId, StoredJob
+from stoker.core.routes import tags_of
 from stoker.stores.redis.commands import Arg
 from stoker.stores.redis.wire import CODES
 
@@ -42,11 +43,13 @@ def filter_args(only: Filter) -> list[Arg]:
 
 def needs_reading(only: Filter) -> bool:
     """Tell whether the scripts alone cannot answer: arguments, labels and errors are texts that Lua does not read."""
-    return bool(only.args or only.labels) or only.error is not None
+    return bool(only.args or only.labels or only.tags) or only.error is not None
 
 
 def matches(only: Filter, job: StoredJob) -> bool:
     """Test what the scripts do not."""
+    if only.tags and set(only.tags).isdisjoint(tags_of(job.route)):
+        return False
     if only.labels and set(only.labels).isdisjoint(job.labels):
         return False
     if only.error is not None:

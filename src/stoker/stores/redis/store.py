@@ -161,8 +161,10 @@ class RedisStore(Store):
         token: Token,
         worker: str,
         lease: int,
+        *,
+        oldest: bool = False,
     ) -> Command[Claimed]:
-        args = work.claim_args(demand, names, routes, token, worker, lease)
+        args = work.claim_args(demand, names, routes, token, worker, lease, oldest=oldest)
         return self._scripts.command("claim", args, work.claimed(token), Retry.KEYED)
 
     def extend(
@@ -189,6 +191,9 @@ class RedisStore(Store):
 
     def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
         return self._scripts.command("count", [*queues], look.counts)
+
+    def routes(self) -> Command[list[str]]:
+        return self._scripts.command("routes", [], look.routes)
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
         return self._scripts.command("lead", [role, holder, ttl], bool)

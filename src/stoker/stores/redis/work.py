@@ -21,12 +21,14 @@ def claim_args(
     token: Token,
     worker: str,
     lease: int,
+    *,
+    oldest: bool,
 ) -> list[Arg]:
     """Give what `claim.lua` takes."""
     args: list[Arg] = [token, printable(worker), lease, len(demand), len(names), len(routes)]
     for queue, limit in demand.items():
         args += [queue, limit]
-    return [*args, *names, *routes]
+    return [*args, *names, *routes, 1] if oldest else [*args, *names, *routes]
 
 
 def claimed(token: Token) -> Callable[[Any], Claimed]:

@@ -12,6 +12,8 @@ from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.core.routes import UNTAGGED
+from stoker.stores.codes import encode
 from stoker.stores.grouping import args_json, by_place, shared_params, sharing
 
 # A call is fresh from its receipt until the counter has moved past it; so every step of a repeat finds nothing to do.
@@ -44,6 +46,17 @@ FROM (
 )"""
 
 
+ROUTES: Final = """
+INSERT INTO stoker_route (route) SELECT value FROM json_each(:routes) WHERE value <> ''
+ON CONFLICT (route) DO NOTHING"""
+
+
+def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
+    """Give the step that notes the routes of a call's jobs; none where they have no tags."""
+    routes = {job.route for job in jobs}
+    return () if routes == {UNTAGGED} else (Sql(ROUTES, {"routes": encode(sorted(routes))}),)
+
+
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that enqueue jobs without unique keys."""
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs)}
@@ -55,7 +68,7 @@ def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(these)})
         for (_, group), these in zip(groups, args, strict=True)
     ]
-    return (Sql(RECEIPT, whole), *inserts, Sql(ADVANCE, whole), Sql(FIRST, whole))
+    return (Sql(RECEIPT, whole), *route_steps(jobs), *inserts, Sql(ADVANCE, whole), Sql(FIRST, whole))
 
 
 def plain_answers(count: int) -> Callable[[Replies], list[Enqueued]]:

@@ -37,6 +37,8 @@ SELECT CAST((SELECT json_group_array(json_array(
     GROUP BY queue, name, route, state
 )) AS BLOB) AS counts"""
 
+ROUTES: Final = "SELECT CAST(json_group_array(route) AS BLOB) AS routes FROM stoker_route"
+
 _OPEN_QUEUES: Final = """SELECT value FROM json_each(:queues)
     WHERE value NOT IN (SELECT value FROM stoker_pause WHERE kind = 'queue')"""
 _OPEN_NAMES: Final = """SELECT value FROM json_each(:names)
@@ -111,6 +113,11 @@ def counts(replies: Replies) -> list[QueueCount]:
         QueueCount(queue, name, route, state_of(state), number, oldest)
         for queue, name, route, state, number, oldest in read_array(replies[0][0][0])
     ]
+
+
+def routes(replies: Replies) -> list[str]:
+    """Read the routes."""
+    return read_array(replies[0][0][0])
 
 
 def any_step(queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> Sql:

@@ -18,6 +18,9 @@ _ABSENT: Final = object()
 _LABELS: Final = """CASE WHEN json_valid(job.labels) THEN EXISTS (
     SELECT 1 FROM json_each(job.labels) AS label WHERE label.value IN (SELECT value FROM json_each(:labels))) END"""
 
+_TAGS: Final = """EXISTS (SELECT 1 FROM json_each(:tags) AS tag
+    WHERE instr(',' || job.route || ',', ',' || tag.value || ','))"""
+
 _ERROR: Final = """(SELECT instr(failure.type, :error) > 0 OR instr(failure.message, :error) > 0
     FROM stoker_failure AS failure WHERE failure.job = job.id ORDER BY failure.id DESC LIMIT 1)"""
 
@@ -54,6 +57,9 @@ def where(only: Filter) -> tuple[str, dict[str, str | int]]:
             if instant is not None:
                 params[bound] = instant
                 terms.append(f"job.{column} {comparison} :{bound}")
+    if only.tags:
+        params["tags"] = encode(only.tags)
+        terms.append(_TAGS)
     if only.labels:
         params["labels"] = encode(only.labels)
         terms.append(_LABELS)

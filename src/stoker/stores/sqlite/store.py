@@ -184,8 +184,10 @@ class SqliteStore(Store):
         token: Token,
         worker: str,
         lease: int,
+        *,
+        oldest: bool = False,
     ) -> Command[Claimed]:
-        steps = work.claim_steps(demand, names, routes, token, worker, lease)
+        steps = work.claim_steps(demand, names, routes, token, worker, lease, oldest=oldest)
         return Command("claim", steps, work.claimed, Retry.KEYED, writes=len(steps) > 1, durable=False)
 
     def extend(
@@ -219,6 +221,9 @@ class SqliteStore(Store):
 
     def count(self, queues: Sequence[str] = ()) -> Command[list[QueueCount]]:
         return Command("count", (look.count_step(queues),), look.counts, writes=False)
+
+    def routes(self) -> Command[list[str]]:
+        return Command("routes", (Sql(look.ROUTES, {}),), look.routes, writes=False)
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
         return Command("lead", upkeep.lead_steps(role, holder, ttl), upkeep.leads, durable=False)

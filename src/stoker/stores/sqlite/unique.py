@@ -11,7 +11,7 @@ from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
-from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT
+from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT, route_steps
 from stoker.stores.sqlite.wire import read_array
 
 # Jobs that insist on a free key are looked at before anything is written; a conflict makes the call never fresh.
@@ -97,7 +97,7 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
         if job.unique is not None and job.unique.on_conflict == "raise"
     ]
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs), "insisting": encode(insisting)}
-    steps = [Sql(RECEIPT, whole), Sql(USE_KEYS, {})]
+    steps = [Sql(RECEIPT, whole), Sql(USE_KEYS, {}), *route_steps(jobs)]
     steps += [
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
         for places, group in sharing(found.plain)

@@ -55,6 +55,8 @@ def claim_steps(
     token: Token,
     worker: str,
     lease: int,
+    *,
+    oldest: bool,
 ) -> tuple[Sql, ...]:
     """Give the steps that take jobs; the lease is the first thing written, and its trigger moves the jobs."""
     params: dict[str, str | int | None] = {"token": token, "worker": worker, "lease": lease, "most": MOST_ARGS}
@@ -67,7 +69,7 @@ def claim_steps(
     answer = Sql(CLAIMED, {"token": token})
     if not (wanted and names and routes):
         return (answer,)
-    return (Sql(lease_text(len(wanted), len(names), len(routes)), params), answer)
+    return (Sql(lease_text(len(wanted), len(names), len(routes), oldest=oldest), params), answer)
 
 
 def claimed(replies: Replies) -> Claimed:
@@ -77,13 +79,14 @@ def claimed(replies: Replies) -> Claimed:
 
 
 @lru_cache(maxsize=256)
-def lease_text(queues: int, names: int, routes: int) -> str:
+def lease_text(queues: int, names: int, routes: int, *, oldest: bool = False) -> str:
     """Write the statement that leases the first jobs of so many queues, each a merge of its lanes.
 
     A lane (queue, route, name) is a seek in the index of available jobs, read only as far as the merge needs it. The
     running sum of sizes costs more than all of that, so it is taken only where the jobs are too large together.
     """
-    chosen = _union(_nested([f"SELECT id, size FROM ({_merged(queue, names, routes)})" for queue in range(queues)]))
+    merged = [_merged(queue, names, routes, oldest=oldest) for queue in range(queues)]
+    chosen = _union(_nested([f"SELECT id, size FROM ({one})" for one in merged]))
     return f"""
 INSERT INTO stoker_lease (token, at, until, worker, ids)
 SELECT :token, :now, :now + :lease, :worker, CASE WHEN size <= :most THEN ids ELSE (
@@ -97,11 +100,12 @@ FROM (SELECT json_group_array(id) AS ids, total(size) AS size FROM (
 WHERE ids <> '[]' AND NOT EXISTS (SELECT 1 FROM stoker_lease WHERE token = :token)"""
 
 
-def _merged(queue: int, names: int, routes: int) -> str:
+def _merged(queue: int, names: int, routes: int, *, oldest: bool) -> str:
     limit = f"""LIMIT CASE WHEN EXISTS (
         SELECT 1 FROM stoker_pause WHERE kind = 'queue' AND value = :queue{queue}) THEN 0 ELSE :limit{queue} END"""
-    order = f"ORDER BY priority DESC, pos {limit}"
-    lanes = [_lane(queue, name, route) for route, name in product(range(routes), range(names))]
+    order = f"ORDER BY {'pos' if oldest else 'priority DESC, pos'} {limit}"
+    lane = _lane_by_age if oldest else _lane
+    lanes = [lane(queue, name, route) for route, name in product(range(routes), range(names))]
     return f"{_union(_nested(lanes, order))} {order}"
 
 
@@ -121,6 +125,22 @@ def _lane(queue: int, name: int, route: int) -> str:
     return f"""SELECT id, priority, pos, size FROM stoker_job INDEXED BY stoker_job_ready
         WHERE state = 2 AND queue = :queue{queue} AND route = :route{route} AND name = :name{name}
         AND NOT EXISTS (SELECT 1 FROM stoker_pause WHERE kind = 'name' AND value = :name{name})"""
+
+
+def _lane_by_age(queue: int, name: int, route: int) -> str:
+    """Write a lane as the first jobs of each of its priorities, which are found by leaping from one to the next."""
+    of_lane = f"""FROM stoker_job INDEXED BY stoker_job_ready
+        WHERE state = 2 AND queue = :queue{queue} AND route = :route{route} AND name = :name{name}"""
+    highest = f"SELECT priority {of_lane} {{below}} ORDER BY priority DESC LIMIT 1"
+    return f"""SELECT job.id, job.priority, job.pos, job.size FROM (
+        WITH RECURSIVE level (priority) AS (
+            SELECT ({highest.format(below="")})
+            UNION ALL
+            SELECT ({highest.format(below="AND priority < level.priority")}) FROM level WHERE level.priority IS NOT NULL
+        ) SELECT priority FROM level
+    ) AS level CROSS JOIN stoker_job AS job NOT INDEXED
+        ON job.id IN (SELECT id {of_lane} AND priority = level.priority ORDER BY pos LIMIT :limit{queue})
+    WHERE NOT EXISTS (SELECT 1 FROM stoker_pause WHERE kind = 'name' AND value = :name{name})"""
 
 
 def extend_steps(tokens: Sequence[Token], lease: int, *, stopping: bool, started: Sequence[JobId]) -> tuple[Sql, ...]:

@@ -51,6 +51,10 @@ def enqueue_case(store: Store, _clock: FakeClock) -> Command[Any]:
     return store.enqueue(jobs, new_call())
 
 
+def routed_case(store: Store, _clock: FakeClock) -> Command[Any]:
+    return store.enqueue([job(route="gpu"), job(), job(route="gpu", unique=UniqueKey("key"))], new_call())
+
+
 def unique_case(store: Store, _clock: FakeClock) -> Command[Any]:
     enqueue(store, job(unique=UniqueKey("a")), job(due=Due(HOUR), unique=UniqueKey("b")))
     jobs = [
@@ -151,6 +155,7 @@ def remove_entries_case(store: Store, _clock: FakeClock) -> Command[Any]:
 CASES: Final[Mapping[str, Case]] = {
     "enqueue": Case(enqueue_case, same_answer=True),
     "enqueue of unique keys": Case(unique_case, Capability.UNIQUE | Capability.SCHEDULE, same_answer=True),
+    "enqueue with routes": Case(routed_case, Capability.UNIQUE, same_answer=True),
     "claim": Case(claim_case, same_answer=True),
     "extend": Case(extend_case, same_answer=True),
     "settle": Case(settle_case),
@@ -223,4 +228,4 @@ def picture(store: Store) -> tuple[object, ...]:
     paused = store.run(store.paused()) if store.supports(Capability.PAUSE) else None
     workers = store.run(store.workers()) if store.supports(Capability.PRESENCE) else None
     entries = store.run(store.entries()) if store.supports(Capability.TICK) else None
-    return everything(store), waiting, paused, workers, entries
+    return everything(store), store.run(store.routes()), waiting, paused, workers, entries

@@ -19,6 +19,7 @@ from stoker.testing.contract.periodic import PauseEntryContract, RegisterContrac
 from stoker.testing.contract.races import ProcessRaceContract, ThreadRaceContract
 from stoker.testing.contract.refusals import HandleContract, RefusalContract
 from stoker.testing.contract.resend import ResendContract
+from stoker.testing.contract.routing import OldestContract, RoutingContract
 from stoker.testing.contract.settle import SettleContract
 from stoker.testing.contract.transitions import TransitionContract
 from stoker.testing.contract.unique import UniqueContract
@@ -29,6 +30,8 @@ from stoker.testing.contract.wake_up import WakeUpContract
 class StoreContract(
     EnqueueContract,
     ClaimContract,
+    RoutingContract,
+    OldestContract,
     LeaseContract,
     CrashContract,
     SettleContract,

@@ -41,6 +41,11 @@ VERBS: dict[str, Callable[[Store], Command[Any]]] = {
     "enqueue": lambda store: store.enqueue([NewJob("work", "{}")], new_call()),
     "enqueue of unique jobs": lambda store: store.enqueue(unique_jobs(), new_call()),
     "claim": lambda store: store.claim({"a": 5, "b": 5}, ["work", "mail"], ["", "gpu"], TOKEN, "worker", 1),
+    "claim by age": lambda store: store.claim(
+        {"a": 5, "b": 5}, ["work", "mail"], ["", "gpu"], TOKEN, "worker", 1, oldest=True
+    ),
+    "enqueue with tags": lambda store: store.enqueue([NewJob("work", "{}", route="gpu")], new_call()),
+    "routes": lambda store: store.routes(),
     "extend": lambda store: store.extend([TOKEN], 1, started=[JobId("1")]),
     "settle": lambda store: store.settle(settlements()),
     "promote": lambda store: store.promote(10),

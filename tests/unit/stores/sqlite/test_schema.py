@@ -25,6 +25,17 @@ def test_migrations_are_numbered_and_end_complete() -> None:
         assert sqlite3.complete_statement(script)
 
 
+def test_a_migration_that_was_left_out_is_applied_by_its_name(tmp_path: Path) -> None:
+    store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
+    store.migrate()
+    with sqlite3.connect(tmp_path / "jobs.db") as connection:
+        connection.execute("DROP TABLE stoker_route")
+        connection.execute("DELETE FROM stoker_migration WHERE name = '0007_routes'")
+
+    assert list(store.pending_migrations()) == ["0007_routes"]
+    assert list(store.migrate()) == ["0007_routes"]
+
+
 def test_migrating_twice_applies_once(tmp_path: Path) -> None:
     store = SqliteStore("sqlite:///jobs.db", root=tmp_path)
     assert list(store.pending_migrations()) == list(schema.migrations())

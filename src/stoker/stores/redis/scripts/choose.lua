@@ -1,7 +1,23 @@
 -- Which jobs a claim takes: of each queue the first in the order of priority and place, over all its lanes.
 -- A lane as it is read from its head on: entry after entry, in growing steps, and within an entry job after job.
-local function feed_of(lane, limit)
-  return {lane = lane, entries = {}, at = 0, used = 0, step = 4, limit = limit, from = '[' .. lane}
+-- With an order only the jobs of that priority.
+local function feed_of(lane, limit, order)
+  local head = lane .. (order or '')
+  return {
+    lane = lane, entries = {}, at = 0, used = 0, step = 4, limit = limit, from = '[' .. head, behind = '(' .. head .. ':',
+  }
+end
+
+-- A feed for each priority that a lane has.
+local function feeds_of(lane, limit)
+  local feeds, from = {}, '[' .. lane
+  while true do
+    local head = call('ZRANGEBYLEX', k_ready, from, '(' .. lane .. ':', 'LIMIT', 0, 1)[1]
+    if not head then return feeds end
+    local order = sub(head, #lane + 1, #lane + 5)
+    feeds[#feeds + 1] = feed_of(lane, limit, order)
+    from = '(' .. lane .. order .. ':'
+  end
 end
 
 -- Makes the feed's next job its `entry` and `place`; false when there is none.
@@ -11,7 +27,7 @@ local function advance(feed)
     feed.place = entry.place + feed.used
   else
     if feed.at == #feed.entries then
-      local more = call('ZRANGEBYLEX', k_ready, feed.from, '(' .. feed.lane .. ':', 'LIMIT', 0, feed.step)
+      local more = call('ZRANGEBYLEX', k_ready, feed.from, feed.behind, 'LIMIT', 0, feed.step)
       local length = #feed.lane + 5
       for i = 1, #more do feed.entries[feed.at + i] = read_entry(more[i], length) end
       if not more[1] then return false end
@@ -38,7 +54,11 @@ local function first_of(feeds)
   local best = 1
   for i = 2, #feeds do
     local one, other = feeds[i], feeds[best]
-    if one.order < other.order or (one.order == other.order and one.place < other.place) then best = i end
+    if one.order < other.order and not oldest then
+      best = i
+    elseif (oldest or one.order == other.order) and one.place < other.place then
+      best = i
+    end
   end
   return best
 end
@@ -76,8 +96,9 @@ for _, wish in ipairs(demand) do
   local queue, limit = wish[1], wish[2]
   local feeds, most = {}, count + limit
   for _, lane in ipairs(wish[3]) do
-    local feed = feed_of(lane, limit)
-    if advance(feed) then feeds[#feeds + 1] = feed end
+    for _, feed in ipairs(oldest and feeds_of(lane, limit) or {feed_of(lane, limit)}) do
+      if advance(feed) then feeds[#feeds + 1] = feed end
+    end
   end
   while count < most and #feeds > 1 do
     local best = first_of(feeds)

@@ -19,6 +19,7 @@ for _ = 1, tonumber(ARGV[5]) do
   at = at + 2
 end
 local names, routes = read_set(tonumber(ARGV[6])), read_set(tonumber(ARGV[7]))
+local oldest = ARGV[at + 1] ~= nil
 local paused = {}
 for _, value in ipairs(call('HKEYS', k_paused)) do paused[value] = true end
 
