@@ -21,13 +21,15 @@ from stoker.core.outcome import (
 )
 from stoker.errors import JobCancelled, JobFailed, NotSupported, ResultUnavailable
 from stoker.jobs.defined import DefinedJob
-from stoker.jobs.draft import Draft
+from stoker.jobs.draft import Draft, new_jobs
+from stoker.jobs.following import Following
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Retry
 from stoker.runtime.calling import CallersThread
 from stoker.runtime.executor import Executor
+from stoker.runtime.following import checked_draft
 from stoker.runtime.slots import Slot
 from stoker.runtime.threads import Threads
 from stoker.telemetry.events import Events
@@ -77,6 +79,11 @@ class Foreground:
         )
         slot = Slot()
         slot.task = asyncio.current_task()
+        following: list[Draft[Any]] = []
+
+        def follow(then: Following) -> None:
+            following.append(checked_draft(then))
+
         async with self._state() as state:
             executor = Executor(
                 {job.name: draft.definition},
@@ -86,11 +93,18 @@ class Foreground:
                 clock=self._clock,
                 events=self._events,
                 middleware=self._middleware,
+                follow=lambda _claim, _slot: follow,
             )
             outcome = await executor.attempt(claim, slot)
         if slot.interruption is not None and slot.task is not None:
             slot.task.uncancel()  # a timeout was the job's matter: the caller's task goes on
-        return _handle(draft.definition, _stored(job, claim, now, _result(outcome, job.name)))
+        handle = _handle(draft.definition, _stored(job, claim, now, _result(outcome, job.name)))
+        for then in following:
+            (next_job,) = new_jobs([then], defaults, claim.id, job.root or claim.id)
+            for layer in self._middleware:
+                next_job = layer.enqueue(next_job)
+            await self.aperform(next_job, then, defaults)
+        return handle
 
 
 class _InCaller(Threads):

@@ -276,6 +276,7 @@ class Stoker(JobRegistry[S], Generic[S]):
             name,
             jobs,
             replace(plan, names=tuple(jobs)),
+            store_named=self.store,
             clock=self.clock,
             events=self.events,
             defaults=self.defaults,

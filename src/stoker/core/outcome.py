@@ -38,6 +38,8 @@ class CancelledByHandler(msgspec.Struct, frozen=True):
 
     reason: str
     duration: int = 0
+    requested: bool = False
+    """Whether it was somebody outside."""
 
 
 class DiscardedByHandler(msgspec.Struct, frozen=True):

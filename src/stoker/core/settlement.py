@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from stoker.core.job import NOW, AttemptFailure, Due, JobId, State, Token
+from stoker.core.job import NOW, AttemptFailure, Due, JobId, NewJob, State, Token
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +26,9 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     error: AttemptFailure | None = None
     duration: int = 0
     """How long the attempt ran, in microseconds."""
+    then: tuple[NewJob, ...] = ()
+    """Jobs to store in the same unit, if and only if the ending is accepted. A unique key that is taken keeps its
+    holder, whatever the job says of conflicts but `replace` and `reschedule`: an ending is refused for no key."""
 
 
 class Settled(StrEnum):

@@ -12,6 +12,7 @@ import msgspec
 from stoker.core.job import Claim, JobId, Token
 from stoker.errors import StokerError
 from stoker.jobs.completing import Completing, Finisher
+from stoker.jobs.following import Following
 from stoker.jobs.progress import Notebook, written_checkpoint, written_progress
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Context(Generic[S_co]):
         "_claim",
         "_deadline",
         "_finisher",
+        "_follow",
+        "_following",
         "_log",
         "_meta",
         "_notebook",
@@ -69,6 +72,7 @@ class Context(Generic[S_co]):
         finisher: Callable[[], Finisher | None] | None = None,
         notebook: Notebook | None = None,
         saved: str | None = None,
+        follow: Callable[[Following], None] | None = None,
     ) -> None:
         self._claim = claim
         self._state = state
@@ -78,6 +82,8 @@ class Context(Generic[S_co]):
         self._finisher = finisher
         self._notebook = notebook
         self._saved = saved
+        self._follow = follow
+        self._following: tuple[Following, ...] = ()
         self._meta: Mapping[str, JSON] | None = None
         self._log: JobLog | None = None
 
@@ -189,6 +195,25 @@ class Context(Generic[S_co]):
         directly or in the foreground, where no store has the job, the block simply runs.
         """
         return Completing(None if self._finisher is None else self._finisher(), transaction, result)
+
+    def then(self, draft: Following, /) -> None:
+        """Enqueue a job with this attempt's ending: when, and only when, the store accepts it, in the same unit.
+
+        So neither is there without the other, wherever the worker is killed. It counts for the endings that a handler
+        chooses: it returns, or raises Snooze, Cancel or Discard. An attempt that fails, times out or raises Retry
+        brings nothing, and the next one says again what follows. The job's ``parent`` is this one.
+
+        Raises EnqueueError for a job of another store and for options that an ending cannot honour, NotSupported where
+        the store keeps no endings and jobs in one unit.
+        """
+        if self._follow is not None:
+            self._follow(draft)
+        self._following = (*self._following, draft)
+
+    @property
+    def following(self) -> tuple[Following, ...]:
+        """What was given to `then` so far; where a handler is called directly, all there is to see of it."""
+        return self._following
 
     def __repr__(self) -> str:
         return f"<Context of {self.name} {self.id}, attempt {self.attempt}/{self.max_attempts}>"

@@ -69,7 +69,13 @@ class AttemptFinisher:
         duration = round((self._clock.monotonic() - self._slot.started) * SECOND)
         claim = self._claim
         return Settlement(
-            claim.id, claim.token, State.COMPLETED, keep=claim.keep, result=result.text, duration=duration
+            claim.id,
+            claim.token,
+            State.COMPLETED,
+            keep=claim.keep,
+            result=result.text,
+            duration=duration,
+            then=self._slot.then,
         )
 
     def _finished(self, ending: Settlement, answer: Settled) -> None:

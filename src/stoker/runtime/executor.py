@@ -24,6 +24,7 @@ from stoker.core.outcome import (
 from stoker.errors import Corrupt, JobTimeout, Misfit, StoreError
 from stoker.jobs.context import Context, Flag
 from stoker.jobs.defined import DefinedJob
+from stoker.jobs.following import Following
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
@@ -58,6 +59,7 @@ class Executor:
         stopping: Flag | None = None,
         store: Store | None = None,
         notes: Notes | None = None,
+        follow: Callable[[Claim, Slot], Callable[[Following], None]] | None = None,
         misfit_after: int | None = 86_400 * SECOND,
         mark_started: Callable[[Claim], Awaitable[None]] | None = None,
     ) -> None:
@@ -71,6 +73,7 @@ class Executor:
         self._stopping = stopping
         self._store = store
         self._notes = notes
+        self._follow = follow
         self._misfit_after = misfit_after
         self._mark_started = mark_started
 
@@ -137,6 +140,7 @@ class Executor:
                 finisher=functools.partial(self._finisher, definition, claim, slot),
                 notebook=self._notes,
                 saved=saved,
+                follow=None if self._follow is None else self._follow(claim, slot),
             )
         if timeout is not None:
             expire = functools.partial(self._expire, slot, timeout)
@@ -194,7 +198,7 @@ class Executor:
             return self._timed_out(self._definitions[claim.name], trace_of(error), duration)
         match error:
             case asyncio.CancelledError() if slot.interruption is Interruption.CANCELLED:
-                return CancelledByHandler("cancelled on request", duration)
+                return CancelledByHandler("cancelled on request", duration, requested=True)
             case asyncio.CancelledError() if slot.interruption is not None:
                 return GivenBack(slot.interruption.value, duration=duration)
             case Snooze():

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from enum import Enum
 
 from stoker.core.clock import Clock, Timer
-from stoker.core.job import Claim
+from stoker.core.job import Claim, NewJob
 from stoker.core.settlement import Settlement
 from stoker.jobs.context import Context, Flag
 
@@ -43,6 +43,7 @@ class Slot:
         "slow_reported",
         "started",
         "task",
+        "then",
         "threaded",
         "timer",
     )
@@ -52,6 +53,8 @@ class Slot:
         self.claim: Claim | None = None
         self.completed: Settlement | None = None
         """The completion that the store accepted inside the handler's transaction, committed or not."""
+        self.then: tuple[NewJob, ...] = ()
+        """What the handler said shall follow."""
         self.context: Context[object] | None = None
         self.cancelled: Flag | None = None
         self.started = 0.0

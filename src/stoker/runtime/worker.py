@@ -14,7 +14,7 @@ from typing import Any
 from stoker.core.clock import Clock
 from stoker.core.decide import Policy, decide, trace_of
 from stoker.core.duration import SECOND
-from stoker.core.job import Claim, Extended, JobId, Token
+from stoker.core.job import Claim, Extended, JobId, NewJob, Token
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
 from stoker.core.settlement import Settlement
 from stoker.errors import StoreError
@@ -25,6 +25,7 @@ from stoker.jobs.options import Defaults
 from stoker.runtime.completing import unless_committed
 from stoker.runtime.executor import Executor
 from stoker.runtime.fetcher import Fetcher
+from stoker.runtime.following import FollowUps, followed
 from stoker.runtime.keeper import Keeper
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import cancelled, sleep, tick_for_ever
@@ -63,6 +64,7 @@ class Worker:
         definitions: Mapping[str, DefinedJob[Any]],
         plan: WorkerPlan,
         *,
+        store_named: Callable[[str], Store],
         clock: Clock,
         events: Events,
         defaults: Defaults,
@@ -94,6 +96,7 @@ class Worker:
             stopping=self._stopping,
             store=store,
             notes=self._notes,
+            follow=FollowUps(store, store_named, defaults, middleware).of,
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
         )
@@ -247,9 +250,12 @@ class Worker:
         if self._notes:
             await self._notes.deliver(claim, self.plan.lease / SECOND)
         completed, slot.completed = slot.completed, None
-        self._settle(claim, unless_committed(outcome, completed), completed)
+        then, slot.then = slot.then, ()
+        self._settle(claim, unless_committed(outcome, completed), completed, then)
 
-    def _settle(self, claim: Claim, outcome: Outcome, completed: Settlement | None = None) -> None:
+    def _settle(
+        self, claim: Claim, outcome: Outcome, completed: Settlement | None = None, then: tuple[NewJob, ...] = ()
+    ) -> None:
         if isinstance(outcome, GivenBack):
             self._given_back += 1
         policy = self._definitions[claim.name].policy
@@ -257,6 +263,8 @@ class Worker:
             settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
         except Exception as error:  # the user's backoff raised or gave nonsense
             settlement = decide(claim, Failed(error, "the job's backoff failed"), Policy(), worker=self.id)
+        if then:
+            settlement = followed(settlement, outcome, then)
         self._settler.add(claim, settlement, completed)
 
     def _freed(self) -> None:

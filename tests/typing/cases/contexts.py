@@ -121,3 +121,12 @@ json_payload.enqueue(payload=object())  # error: mypy arg-type; pyright reportAr
 
 def jobs() -> tuple[SyncJob[[int], str], AsyncJob[[], None]]:
     return fetch, plain  # error: mypy return-value; pyright reportReturnType
+
+
+# What follows is a draft, not a job and not a handle.
+@app.job
+def follows(ctx: Context, n: int) -> None:
+    ctx.then(plain.draft(n))
+    ctx.then(fetch.using(delay="1m").draft(n))
+    ctx.then(plain)  # error: mypy arg-type; pyright reportArgumentType
+    ctx.then(fetch.draft("n"))  # error: mypy arg-type; pyright reportArgumentType

@@ -25,14 +25,19 @@ def enqueue(contents: Contents, jobs: Sequence[NewJob], call: CallId) -> list[En
     if known is not None:
         return list(known)
     _refuse_duplicates(contents, jobs)
-    answers = [
-        Enqueued(contents.insert(job).id) if job.unique is None else _unique(contents, job, job.unique) for job in jobs
-    ]
+    answers = store(contents, jobs)
     contents.receipts[call] = tuple(answers)
     contents.receipts_by_age.append((contents.now, call))
     if len(contents.receipts) > MOST_RECEIPTS:
         del contents.receipts[contents.receipts_by_age.popleft()[1]]
     return answers
+
+
+def store(contents: Contents, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    """Store the jobs, whatever calls there were before."""
+    return [
+        Enqueued(contents.insert(job).id) if job.unique is None else _unique(contents, job, job.unique) for job in jobs
+    ]
 
 
 def drop_receipts(contents: Contents) -> None:

@@ -18,7 +18,9 @@ from stoker.core.job import (
     Token,
 )
 from stoker.core.settlement import Settled, Settlement
+from stoker.stores.following import following
 from stoker.stores.memory.contents import Contents
+from stoker.stores.memory.intake import store
 from stoker.stores.memory.lanes import take_first, take_oldest
 from stoker.stores.memory.row import AVAILABLE, COMPLETED, RUNNING, Lease, Row
 
@@ -74,10 +76,18 @@ def settle(contents: Contents, settlements: Sequence[Settlement]) -> dict[JobId,
     answers: dict[JobId, Settled] = {}
     for settlement in settlements:
         answer = _settle_one(contents, settlement)
+        if settlement.then and answer is ACCEPTED:
+            follow(contents, settlement)
         # Two endings of one job in a call: at most one is accepted, and that is the answer.
         if answer is ACCEPTED or answers.get(settlement.id) is not ACCEPTED:
             answers[settlement.id] = answer
     return answers
+
+
+def follow(contents: Contents, settlement: Settlement) -> None:
+    """Store what follows from an ending that was accepted."""
+    for _, jobs in following([settlement]):
+        store(contents, jobs)
 
 
 def reclaim(contents: Contents, limit: int, tokens: Sequence[Token]) -> Reclaimed:

@@ -69,7 +69,7 @@ ON CONFLICT (call) DO NOTHING"""
 
 FRESH_IDS: Final = """(SELECT item.id, item.place - 1 AS place
     FROM stoker.call CROSS JOIN LATERAL unnest(call.ids) WITH ORDINALITY AS item (id, place)
-    WHERE call.call = :call::text AND call.open AND call.conflict IS NULL)"""
+    WHERE call.call = :call::text AND call.open AND call.conflict IS NULL AND item.id IS NOT NULL)"""
 
 INSERT: Final = f"""
 WITH fresh AS MATERIALIZED (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from stoker.core.capability import Capability
@@ -38,6 +39,7 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue, check_tick
 from stoker.stores.codes import row_ids
+from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
 from stoker.stores.postgres import (
     completing,
@@ -52,6 +54,7 @@ from stoker.stores.postgres import (
     upkeep,
     work,
 )
+from stoker.stores.postgres.following import with_following
 from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
 from stoker.stores.postgres.urls import parse
@@ -209,6 +212,8 @@ class PostgresStore(Store):
     def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
         endings = settling.sort_out(settlements)
         steps, read = settling.settle_steps(endings), settling.settled(settlements)
+        if steps and (follow := following(settlements)):
+            return Rings("settle", with_following(steps, follow), read, Retry.KEYED)
         if all(ending.state.final for ending in endings.others):
             return Command("settle", steps, read, Retry.KEYED)
         return Rings("settle", steps, read, Retry.KEYED)
@@ -216,7 +221,11 @@ class PostgresStore(Store):
     def complete(self, ending: Settlement) -> Command[Settled]:
         if not row_ids((ending.id,)):
             return Command("complete", (), lambda _: Settled.GONE, joins=True, writes=False)
-        return Command("complete", (completing.complete_step(ending),), completing.completed, joins=True)
+        step = completing.complete_step(ending)
+        if follow := following([ending]):
+            steps = with_following((step,), follow, inside=True)
+            return Rings("complete", steps, partial(completing.completed, steps.index(step) - len(steps)), joins=True)
+        return Command("complete", (step,), partial(completing.completed, -1), joins=True)
 
     def promote(self, limit: int) -> Command[Moved]:
         return Rings("promote", upkeep.promote_steps(limit, self._marks.due_from), upkeep.promoted)

@@ -129,18 +129,23 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
         "insisting": encode(insisting),
         "keys": encode([one.key for _, one in unique]),
     }
-    steps = [Sql(LOCK_KEYS, whole), Sql(OPEN, whole), *route_steps(jobs)]
-    steps += [
+    steps = [Sql(LOCK_KEYS, whole), Sql(OPEN, whole), *route_steps(jobs), *store_steps(found, call)]
+    steps += [Sql(CLOSE, whole), Sql(REPLY, whole)]
+    if insisting:
+        steps.append(Sql(FORGET, whole))
+    return tuple(steps)
+
+
+def store_steps(found: Sorted, call: CallId) -> list[Sql]:
+    """Give the steps that store the jobs of an open call; those that its receipt has no id for are left out."""
+    steps = [
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
         for places, group in sharing(found.plain)
     ]
     for layer in found.layers:
         for places, group in sharing(layer):
             steps += _group_steps(places, group, call)
-    steps += [Sql(CLOSE, whole), Sql(REPLY, whole)]
-    if insisting:
-        steps.append(Sql(FORGET, whole))
-    return tuple(steps)
+    return steps
 
 
 def unique_answers(jobs: Sequence[NewJob], found: Sorted) -> Callable[[Replies], list[Enqueued]]:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.core.settlement import Settlement
 from stoker.errors import DuplicateJob
 from stoker.stores.redis.commands import Arg
 from stoker.stores.redis.wire import escaped, lane, order, static
@@ -57,18 +58,26 @@ def plain_answers(count: int) -> Callable[[Any], list[Enqueued]]:
 
 def unique_args(jobs: Sequence[NewJob], call: CallId) -> list[Arg]:
     """Give what `unique.lua` takes: the headers, then all jobs in order, each with its header's number and its key."""
-    groups = _sharing(jobs)
-    args: list[Arg] = [receipt_name(call), len(jobs), len(groups)]
-    group_of: dict[int, int] = {}
-    for number, places in enumerate(groups, 1):
-        first = jobs[places[0]]
-        within = None if first.unique is None else first.unique.within
-        policy = "" if first.unique is None else first.unique.on_conflict
-        args += [*_header(first), first.version, policy, "" if within is None else within]
-        group_of |= dict.fromkeys(places, number)
+    groups, group_of = _headers(jobs)
+    args: list[Arg] = [receipt_name(call), len(jobs), *groups]
     bodies = escaped([job.args for job in jobs])
     for place, job in enumerate(jobs):
         args += [group_of[place], bodies[place], "" if job.unique is None else job.unique.key]
+    return args
+
+
+def then_args(follow: Sequence[tuple[Settlement, tuple[NewJob, ...]]]) -> list[Arg]:
+    """Give what `settle_then.lua` takes behind the endings: the headers, then each ending with what follows from it."""
+    jobs = [job for _, jobs in follow for job in jobs]
+    groups, group_of = _headers(jobs)
+    bodies = escaped([job.args for job in jobs])
+    args: list[Arg] = [*groups, len(follow)]
+    place = 0
+    for ending, its_jobs in follow:
+        args += [f"{ending.id} {ending.token}", len(its_jobs)]
+        for job in its_jobs:
+            args += [group_of[place], bodies[place], "" if job.unique is None else job.unique.key]
+            place += 1
     return args
 
 
@@ -90,6 +99,20 @@ def receipt_name(call: CallId) -> bytes:
         return bytes.fromhex(call) or b"\0"
     except ValueError:
         return call.encode()
+
+
+def _headers(jobs: Sequence[NewJob]) -> tuple[list[Arg], dict[int, int]]:
+    """Give the headers of jobs, their number first, and for each job by its place the number of its header."""
+    groups = _sharing(jobs)
+    args: list[Arg] = [len(groups)]
+    group_of: dict[int, int] = {}
+    for number, places in enumerate(groups, 1):
+        first = jobs[places[0]]
+        within = None if first.unique is None else first.unique.within
+        policy = "" if first.unique is None else first.unique.on_conflict
+        args += [*_header(first), first.version, policy, "" if within is None else within]
+        group_of |= dict.fromkeys(places, number)
+    return args, group_of
 
 
 def _header(job: NewJob) -> list[Arg]:

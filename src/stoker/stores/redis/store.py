@@ -34,6 +34,7 @@ from stoker.drivers.redis import RedisDriver
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError, NotSupported
 from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.stores.following import following
 from stoker.stores.redis import control, intake, look, noting, periodic, work
 from stoker.stores.redis.commands import Scripts, Walk
 from stoker.stores.redis.health import examine
@@ -175,6 +176,9 @@ class RedisStore(Store):
 
     def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
         args = work.settle_args(work.sort_out(settlements))
+        if follow := following(settlements):
+            args += intake.then_args(follow)
+            return self._scripts.command("settle", args, work.settled(settlements), Retry.KEYED, script="settle_then")
         return self._scripts.command("settle", args, work.settled(settlements), Retry.KEYED)
 
     def promote(self, limit: int) -> Command[Moved]:

@@ -179,7 +179,7 @@ def settled(settlements: Sequence[Settlement]) -> Callable[[Replies], dict[JobId
     bad = any(ending.state is State.RUNNING for ending in settlements)
 
     def read(replies: Replies) -> dict[JobId, Settled]:
-        refused = read_array(replies[0][0][0])
+        refused = read_array(next(rows for rows in replies if rows)[0][0])
         return _answers(settlements, refused) if refused or bad else accepted
 
     return read

@@ -37,9 +37,11 @@ from stoker.drivers.sqlite_join import join
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
 from stoker.stores.sqlite import control, intake, look, noting, periodic, schema, settling, unique, upkeep, work
 from stoker.stores.sqlite.commands import Sheds
+from stoker.stores.sqlite.following import with_following
 from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
 from stoker.stores.sqlite.urls import parse
 from stoker.stores.sqlite.waiting import Waiting
@@ -199,13 +201,18 @@ class SqliteStore(Store):
     def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
         endings = settling.sort_out(settlements)
         steps, read = settling.settle_steps(endings), settling.settled(settlements)
+        if follow := following(settlements):
+            return Rings("settle", with_following(steps, follow), read, Retry.KEYED)
         if all(ending.state.final for ending in endings.others):
             return Command("settle", steps, read, Retry.KEYED)
         return Rings("settle", steps, read, Retry.KEYED)
 
     def complete(self, ending: Settlement) -> Command[Settled]:
         steps, read = settling.settle_steps(settling.sort_out([ending])), settling.settled([ending])
-        return Command("complete", steps, lambda replies: read(replies)[ending.id], Retry.KEYED, joins=True)
+        if follow := following([ending]):
+            steps = with_following(steps, follow)
+        kind = Rings if follow else Command
+        return kind("complete", steps, lambda replies: read(replies)[ending.id], Retry.KEYED, joins=True)
 
     def promote(self, limit: int) -> Command[Moved]:
         return Rings("promote", upkeep.promote_steps(limit), upkeep.promoted)

@@ -85,6 +85,17 @@ def settle_case(store: Store, _clock: FakeClock) -> Command[Any]:
     return store.settle(endings)
 
 
+def then_case(store: Store, _clock: FakeClock) -> Command[Any]:
+    states = [state for state in State if state is not State.RUNNING]
+    enqueue(store, *[job()] * len(states))
+    follow = (job("next"), job("next", due=Due(MINUTE)), job("next", unique=UniqueKey("a")))
+    endings = [
+        ending(claimed, state, due=Due(MINUTE), keep=n % 2 * HOUR, then=follow)
+        for n, (claimed, state) in enumerate(zip(claim(store), states, strict=True))
+    ]
+    return store.settle(endings)
+
+
 def given_back_case(store: Store, _clock: FakeClock) -> Command[Any]:
     enqueue(store, *[job()] * 3)
     return store.settle([ending(claimed, State.AVAILABLE, counts="snooze") for claimed in claim(store)])
@@ -159,6 +170,7 @@ CASES: Final[Mapping[str, Case]] = {
     "claim": Case(claim_case, same_answer=True),
     "extend": Case(extend_case, same_answer=True),
     "settle": Case(settle_case),
+    "settle with follow-ups": Case(then_case, Capability.ATOMIC | Capability.UNIQUE | Capability.SCHEDULE),
     "settle to available": Case(given_back_case),
     "promote": Case(promote_case, Capability.SCHEDULE),
     "reclaim": Case(reclaim_case, Capability.LEASE),

@@ -21,6 +21,7 @@ from stoker.testing.contract.refusals import HandleContract, RefusalContract
 from stoker.testing.contract.resend import ResendContract
 from stoker.testing.contract.routing import OldestContract, RoutingContract
 from stoker.testing.contract.settle import SettleContract
+from stoker.testing.contract.then import ThenContract
 from stoker.testing.contract.transitions import TransitionContract
 from stoker.testing.contract.unique import UniqueContract
 from stoker.testing.contract.unique_conflict import ConflictContract, ReturnContract
@@ -37,6 +38,7 @@ class StoreContract(
     SettleContract,
     EndingContract,
     StopContract,
+    ThenContract,
     DueContract,
     KeepingContract,
     JoiningContract,

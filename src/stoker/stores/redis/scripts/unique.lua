@@ -1,16 +1,8 @@
 -- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows
--- uses: receipts record packs ready moves
+-- uses: receipts record packs ready moves place
 -- Jobs of which some are unique: each in turn, so that a later one sees what the earlier did.
-local total, at = tonumber(ARGV[3]), 4
-local groups = {}
-for i = 1, tonumber(ARGV[4]) do
-  groups[i] = {
-    lane = ARGV[at + 1], order = ARGV[at + 2], static = ARGV[at + 3], max_attempts = tonumber(ARGV[at + 4]),
-    run = tonumber(ARGV[at + 5]) or now + ARGV[at + 6], version = ARGV[at + 7], policy = ARGV[at + 8],
-    within = tonumber(ARGV[at + 9]),
-  }
-  at = at + 9
-end
+local total = tonumber(ARGV[3])
+local groups, at = read_groups(tonumber(ARGV[4]), 4)
 
 -- Jobs that insist on a free key are looked at before anything is written.
 local asked = {}
@@ -27,72 +19,10 @@ for place = 0, total - 1 do
 end
 
 local first = call('HINCRBY', k_meta, 'numbers', total) - total + 1
-
-local function put_args(id, r, args)
-  if r.apart then call('HDEL', k_args, id) end
-  r.apart = #args > MOST_INLINE
-  r.args = r.apart and '' or args
-  if r.apart then call('HSET', k_args, id, args) end
-end
-
-local function insert(id, group, args, key)
-  local state = group.run <= now and AVAILABLE or SCHEDULED
-  local r = fresh(state, group.static .. key, group.max_attempts, group.run)
-  put_args(id, r, args)
-  save(id, r)
-  if state == AVAILABLE then
-    call('ZADD', k_ready, 0, entry_of(group.lane .. group.order, tonumber(id), 1))
-    rung[queue_of(group.lane)] = true
-  else
-    plan(id, r)
-  end
-  tally(state, group.lane, 1)
-  tally_alive(id, 1)
-  if key ~= '' then
-    local till = group.within and now + group.within
-    local holds = in_mask(r.fixed.mask, state)
-    if holds or (till and now < till) then write_slot(key, holds, till, id) end
-    if till then call('ZADD', k_windows, whole(till), key) end
-  end
-  return id
-end
-
-local function replace(id, r, group, args)
-  local f = r.fixed
-  r.static = table.concat({
-    f.lane, f.order, f.name, f.queue, f.route, f.priority, f.meta, f.keep, f.keep_failed, group.version, f.parent,
-    f.root, f.labels, f.origin, f.crash_limit, f.mask, f.key,
-  }, '\n')
-  put_args(id, r, args)
-  save(id, r)
-end
-
-local function reschedule(id, r, group)
-  if group.run > now then
-    to_later(id, r, r.state == RETRYABLE and RETRYABLE or SCHEDULED, group.run)
-  elseif r.state ~= AVAILABLE then
-    to_available(id, r, now)
-  end
-end
-
 local answers = {}
 for place = 0, total - 1 do
   local group, args, key = groups[tonumber(ARGV[at + 3 * place + 1])], ARGV[at + 3 * place + 2], ARGV[at + 3 * place + 3]
-  local id, slot = whole(first + place), key ~= '' and slot_of(key)
-  if not slot or not slot.taken then
-    answers[place + 1] = insert(id, group, args, key)
-  elseif group.policy == 'keep' then
-    answers[place + 1] = '=' .. slot.holder
-  else
-    local r = load(slot.holder)
-    if not r or not (r.state < RUNNING or r.state == RETRYABLE) then
-      -- What the holder runs with cannot be changed any more; the newer wish takes the key over.
-      answers[place + 1] = insert(id, group, args, key)
-    else
-      if group.policy == 'replace' then replace(slot.holder, r, group, args) else reschedule(slot.holder, r, group) end
-      answers[place + 1] = '=' .. slot.holder
-    end
-  end
+  answers[place + 1] = put_job(whole(first + place), group, args, key)
 end
 finish()
 local answer = table.concat(answers, ' ')
