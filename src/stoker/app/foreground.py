@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, Ending, JobId, NewJob, State, StoredJob, new_token
@@ -103,7 +103,7 @@ class Foreground:
             (next_job,) = new_jobs([then], defaults, claim.id, job.root or claim.id)
             for layer in self._middleware:
                 next_job = layer.enqueue(next_job)
-            await self.aperform(next_job, then, defaults)
+            await self._perform(next_job, then, defaults, threads)
         return handle
 
 

@@ -13,7 +13,7 @@ from stoker.core.clock import Clock
 from stoker.core.decide import decide
 from stoker.core.duration import SECOND
 from stoker.core.filters import Filter
-from stoker.core.job import Claim, State, StoredJob, new_token
+from stoker.core.job import Claim, NewJob, State, StoredJob, new_token
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
@@ -28,6 +28,7 @@ from stoker.core.settlement import Settled
 from stoker.errors import Corrupt, Misfit
 from stoker.jobs.signals import Cancel, Discard, Signal, Snooze
 from stoker.runtime.executor import Executor
+from stoker.runtime.following import FollowUps, followed
 from stoker.runtime.slots import Slot
 from stoker.telemetry.events import AttemptEnded, JobsReclaimed
 from stoker.testing.both_clocks import BothClocks
@@ -106,7 +107,7 @@ class Performer:
         if slot.completed is not None:
             self._app.events.emit(AttemptEnded(claim, slot.completed))
             return State.COMPLETED, outcome
-        return await self._settle(store, claim, outcome), outcome
+        return await self._settle(store, claim, outcome, slot.then), outcome
 
     async def attempt(self, claim: Claim, slot: Slot, store: Store | None = None) -> Outcome:
         """Run one attempt and say how it ended."""
@@ -125,12 +126,16 @@ class Performer:
             events=self._app.events,
             middleware=(*self._app.middleware, self._faults),
             store=store,
+            follow=None if store is None else self._follow_ups(store).of,
             mark_started=mark_started,
         )
         outcome = await executor.attempt(claim, slot)
         if slot.interruption is not None and slot.task is not None:
             slot.task.uncancel()  # a timeout is the job's matter: whoever drains goes on
         return outcome
+
+    def _follow_ups(self, store: Store) -> FollowUps:
+        return FollowUps(store, self._app.store, self._app.defaults, self._app.middleware)
 
     async def _claim(self, store: Store, queue: str | None) -> Claim | None:
         await store.arun(store.promote(1000))
@@ -152,9 +157,11 @@ class Performer:
                 return claimed.claims[0]
         return None
 
-    async def _settle(self, store: Store, claim: Claim, outcome: Outcome) -> State:
+    async def _settle(self, store: Store, claim: Claim, outcome: Outcome, then: tuple[NewJob, ...]) -> State:
         policy = self._app.performable[claim.name].policy
         settlement = decide(claim, outcome, policy, worker=WORKER)
+        if then:
+            settlement = followed(settlement, outcome, then)
         (before,) = await store.arun(store.find(_only(claim), 1))
         answers = await store.arun(store.settle([settlement]))
         if answers[claim.id] is Settled.ACCEPTED:

@@ -466,7 +466,7 @@ def test_two_stores_are_drained_together() -> None:
 
     with sandbox(local) as box:
         here.enqueue()
-        assert box.drain().completed == 2
+        assert drain().completed == 2
         box.assert_enqueued(there, store="other")
 
 
@@ -541,3 +541,19 @@ async def test_another_applications_job_is_refused(box: Sandbox) -> None:
 async def test_with_two_sandboxes_a_function_without_a_job_asks_which(box: Sandbox) -> None:
     with sandbox(Stoker("memory://")), pytest.raises(ConfigurationError, match="several applications"):
         await adrain()
+
+
+def test_what_follows_from_a_job_is_enqueued_with_its_ending() -> None:
+    app = Stoker("memory://")
+
+    @app.job
+    def receipt(order: int) -> int:
+        return order
+
+    @app.job
+    def charge(ctx: Context, order: int) -> None:
+        ctx.then(receipt.draft(order))
+
+    with sandbox(app):
+        charge.enqueue(42)
+        assert drain().completed == 2
