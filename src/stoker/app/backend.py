@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from stoker.app.results import await_ending, wait_for_ending
 from stoker.core.filters import Filter
@@ -17,7 +18,7 @@ from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.runtime.current import performing
-from stoker.stores.base import MOST_BYTES, MOST_JOBS, Store
+from stoker.stores.base import MOST_BYTES, Store
 from stoker.telemetry.events import Events, JobsEnqueued
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from stoker.settings.values import Mode
 
 R = TypeVar("R")
+
+AT_ONCE: Final = 5_000
+"""Jobs in each of several calls: few enough that the next ones are put together while these are stored."""
 
 
 class BlockingEnqueue(RuntimeWarning):
@@ -87,17 +91,33 @@ class StoreBackend:
         if not drafts:
             return []
         self._mind_the_loop()
-        jobs, store, transaction = self._prepared(drafts, transaction)
-        if store is None:
-            here = self._services.foreground()
-            return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
-        call = new_call()
-        try:
-            answers = store.run(store.enqueue(jobs, call), on=transaction)
-        except StoreUnavailable as error:
-            error.call = call
-            raise
-        return self._enqueued(drafts, jobs, answers)
+        return self._carry_out(drafts, *self._prepared(drafts, transaction))
+
+    def enqueue_in_calls(self, drafts: Iterable[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
+        """Store any number of drafts in calls that every store takes: one is put together while another is stored."""
+        # Here, because most processes never need it.
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        self._mind_the_loop()
+        found: list[JobHandle[R]] = []
+        under_way: deque[tuple[list[Draft[R]], list[NewJob], Future[list[Enqueued]]]] = deque()
+
+        def arrive() -> None:
+            while under_way:
+                chunk, jobs, answers = under_way.popleft()
+                found.extend(self._enqueued(chunk, jobs, answers.result()))
+
+        with ThreadPoolExecutor(1, "stoker-enqueue") as thread:
+            for chunk in chunks(drafts):
+                jobs, store, joined = self._prepared(chunk, transaction)
+                arrive()
+                if store is None or joined is not None:
+                    # A caller's connection may belong to the caller's thread.
+                    found.extend(self._carry_out(chunk, jobs, store, joined))
+                else:
+                    under_way.append((chunk, jobs, thread.submit(_sender(store, jobs))))
+            arrive()
+        return found
 
     async def aenqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
         """Do the same as `enqueue` without blocking the event loop."""
@@ -114,6 +134,14 @@ class StoreBackend:
             error.call = call
             raise
         return self._enqueued(drafts, jobs, answers)
+
+    def _carry_out(
+        self, drafts: Sequence[Draft[R]], jobs: list[NewJob], store: Store | None, transaction: object | None
+    ) -> list[JobHandle[R]]:
+        if store is None:
+            here = self._services.foreground()
+            return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
+        return self._enqueued(drafts, jobs, _sender(store, jobs, transaction)())
 
     def _prepared(
         self, drafts: Sequence[Draft[Any]], transaction: object | None
@@ -203,6 +231,21 @@ def _refuse_inside_a_job(handle: JobHandle[Any]) -> None:
         )
 
 
+def _sender(store: Store, jobs: Sequence[NewJob], transaction: object | None = None) -> Callable[[], list[Enqueued]]:
+    """Give what stores jobs that are put together already."""
+    call = new_call()
+    command = store.enqueue(jobs, call)
+
+    def send() -> list[Enqueued]:
+        try:
+            return store.run(command, on=transaction)
+        except StoreUnavailable as error:
+            error.call = call
+            raise
+
+    return send
+
+
 def _agreed(drafts: Sequence[Draft[Any]], transaction: object | None) -> object | None:
     """Find the one transaction of a call: the call's own, or that of all its drafts."""
     named = [draft.terms.transaction for draft in drafts]
@@ -213,17 +256,18 @@ def _agreed(drafts: Sequence[Draft[Any]], transaction: object | None) -> object 
     return named[0]
 
 
-def chunks(drafts: Sequence[Draft[R]]) -> list[list[Draft[R]]]:
-    """Split drafts into calls that every store takes."""
-    split: list[list[Draft[R]]] = []
-    size = MOST_BYTES
+def chunks(drafts: Iterable[Draft[R]]) -> Iterator[list[Draft[R]]]:
+    """Split drafts into calls that every store takes, as they come."""
+    chunk: list[Draft[R]] = []
+    size = 0
     for draft in drafts:
         size += len(draft.args)
-        if size > MOST_BYTES or len(split[-1]) >= MOST_JOBS:
-            split.append([])
-            size = len(draft.args)
-        split[-1].append(draft)
-    return split
+        if chunk and (size > MOST_BYTES or len(chunk) >= AT_ONCE):
+            yield chunk
+            chunk, size = [], len(draft.args)
+        chunk.append(draft)
+    if chunk:
+        yield chunk
 
 
 def _found(handle: JobHandle[Any], store: Store, found: Sequence[StoredJob]) -> StoredJob:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -74,7 +74,8 @@ class Stoker(JobRegistry[S], Generic[S]):
         middleware: Sequence[Middleware] = (),
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(StoreBackend(self))
+        self._storing = StoreBackend(self)
+        super().__init__(self._storing)
         self.name = name
         self.events = Events()
         self.clock: Clock = clock or SystemClock()
@@ -160,23 +161,24 @@ class Stoker(JobRegistry[S], Generic[S]):
     # -- jobs --------------------------------------------------------------------------------------------------------
 
     def enqueue_many(
-        self, drafts: Sequence[Draft[R]], /, *, transaction: object | None = None, atomic: bool = True
+        self, drafts: Iterable[Draft[R]], /, *, transaction: object | None = None, atomic: bool = True
     ) -> list[JobHandle[R]]:
         """Store all drafts or none and give their handles in input order.
 
-        At most 10,000 jobs and 16 MiB of arguments a call; ``atomic=False`` stores more, in several such calls.
+        At most 10,000 jobs and 16 MiB of arguments a call; ``atomic=False`` stores any number, in several such calls,
+        of which one is put together from ``drafts`` (a generator, say) while another is being stored.
         Raises EnqueueError, StoreUnavailable, DuplicateJob, NotSupported (``transaction=`` on a store without).
         """
         if atomic:
-            return self._backend.enqueue(drafts, transaction)
-        return [handle for chunk in chunks(drafts) for handle in self._backend.enqueue(chunk, transaction)]
+            return self._backend.enqueue(list(drafts), transaction)
+        return self._storing.enqueue_in_calls(drafts, transaction)
 
     async def aenqueue_many(
-        self, drafts: Sequence[Draft[R]], /, *, transaction: object | None = None, atomic: bool = True
+        self, drafts: Iterable[Draft[R]], /, *, transaction: object | None = None, atomic: bool = True
     ) -> list[JobHandle[R]]:
         """Do the same as `enqueue_many` without blocking the event loop."""
         if atomic:
-            return await self._backend.aenqueue(drafts, transaction)
+            return await self._backend.aenqueue(list(drafts), transaction)
         return [handle for chunk in chunks(drafts) for handle in await self._backend.aenqueue(chunk, transaction)]
 
     def enqueue_by_name(
