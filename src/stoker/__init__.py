@@ -5,7 +5,7 @@ from stoker.app.backend import BlockingEnqueue
 from stoker.app.stoker import Stoker
 from stoker.core.backoff import exponential, fixed, linear, power_minutes, sidekiq
 from stoker.core.duration import Duration
-from stoker.core.job import State
+from stoker.core.job import NewJob, State
 from stoker.jobs.context import Context
 from stoker.jobs.definition import AsyncJob, JobDefinition, SyncJob
 from stoker.jobs.draft import Draft
@@ -32,6 +32,7 @@ __all__ = [
     "JobOptions",
     "JobRecord",
     "Middleware",
+    "NewJob",
     "Retry",
     "Snooze",
     "State",

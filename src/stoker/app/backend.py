@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from stoker.app.results import await_ending, wait_for_ending
 from stoker.core.filters import Filter
-from stoker.core.job import Ending, Enqueued, NewJob, State, StoredJob, new_call
+from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, new_call
 from stoker.errors import EnqueueError, JobNotFound, ResultError, StoreUnavailable
 from stoker.jobs.draft import Draft, handles, new_jobs
 from stoker.jobs.handle import JobHandle
-from stoker.jobs.middleware import Middleware
+from stoker.jobs.middleware import Middleware, through
 from stoker.jobs.options import Defaults
 from stoker.runtime.current import performing
 from stoker.stores.base import MOST_BYTES, Store
-from stoker.telemetry.events import Events, JobsEnqueued
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import JobsChanged, JobsEnqueued
 
 if TYPE_CHECKING:
     from stoker.settings import Settings
@@ -151,8 +152,8 @@ class StoreBackend:
         around = performing.get()
         parent, root = (None, None) if around is None else (around.id, around.root)
         jobs = new_jobs(drafts, defaults, parent, root)
-        for layer in self._services.middleware:
-            jobs = [layer.enqueue(job) for job in jobs]
+        if layers := self._services.middleware:
+            jobs = [_reviewed(layers, draft, job, defaults) for draft, job in zip(drafts, jobs, strict=True)]
         name = drafts[0].store
         transaction = _agreed(drafts, transaction)
         if len(stores := {job.store for job in {draft.definition for draft in drafts}}) > 1:
@@ -186,14 +187,18 @@ class StoreBackend:
     def cancel(self, handle: JobHandle[R]) -> State:
         """Cancel a job and give its state then; ``running`` means that it was asked to stop."""
         store = self._services.store(handle.store)
-        store.run(store.cancel(Filter(ids=(handle.id,)), 1))
+        self._changed(store.run(store.cancel(Filter(ids=(handle.id,)), 1)))
         return self.fetch(handle).state
 
     async def acancel(self, handle: JobHandle[R]) -> State:
         """Do the same as `cancel` without blocking the event loop."""
         store = self._services.store(handle.store)
-        await store.arun(store.cancel(Filter(ids=(handle.id,)), 1))
+        self._changed(await store.arun(store.cancel(Filter(ids=(handle.id,)), 1)))
         return (await self.afetch(handle)).state
+
+    def _changed(self, cancelled: Changed) -> None:
+        if cancelled.count:
+            self._services.events.emit(JobsChanged("cancel", cancelled.ids))
 
     def result(self, handle: JobHandle[R], timeout: float | None) -> Ending:
         """Wait up to ``timeout`` seconds for a final state and give that ending."""
@@ -221,6 +226,12 @@ class StoreBackend:
         if policy == "error":
             raise EnqueueError(text)
         warnings.warn(text, BlockingEnqueue, stacklevel=_depth_of_caller())
+
+
+def _reviewed(layers: Sequence[Middleware], draft: Draft[Any], job: NewJob, defaults: Defaults) -> NewJob:
+    """Let the middleware have a job, and check what it made of it as if a caller had."""
+    changed = through(layers, job)
+    return changed if changed is job else draft.checked_again(job, changed, defaults)
 
 
 def _refuse_inside_a_job(handle: JobHandle[Any]) -> None:

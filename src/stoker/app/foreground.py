@@ -32,7 +32,8 @@ from stoker.runtime.executor import Executor
 from stoker.runtime.following import checked_draft
 from stoker.runtime.slots import Slot
 from stoker.runtime.threads import Threads
-from stoker.telemetry.events import Events
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import ResultDropped
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -96,6 +97,8 @@ class Foreground:
                 follow=lambda _claim, _slot: follow,
             )
             outcome = await executor.attempt(claim, slot)
+        if isinstance(outcome, Succeeded) and outcome.dropped:
+            self._events.emit(ResultDropped(claim, outcome.dropped))
         if slot.interruption is not None and slot.task is not None:
             slot.task.uncancel()  # a timeout was the job's matter: the caller's task goes on
         handle = _handle(draft.definition, _stored(job, claim, now, _result(outcome, job.name)))

@@ -29,6 +29,8 @@ from stoker.core.job import (
 from stoker.core.routes import takes
 from stoker.errors import JobNotFound, StoreError
 from stoker.stores.base import Store
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import JobsChanged, QueuesPaused, Verb
 
 BATCH = 500
 PAGE = 1000
@@ -76,10 +78,11 @@ class StoreStatus(msgspec.Struct, frozen=True):
 class Operations:
     """The operator's verbs on one store; each works in bounded batches and says how many jobs it changed."""
 
-    def __init__(self, store: Store, name: str, now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, name: str, now: Callable[[], int], events: Events) -> None:
         self._store = store
         self._name = name
         self._now = now
+        self._events = events
 
     # -- look --------------------------------------------------------------------------------------------------------
 
@@ -145,19 +148,19 @@ class Operations:
 
     def cancel(self, only: Filter) -> int:
         """Cancel waiting jobs and ask running ones to stop."""
-        return self._all(lambda: self._store.cancel(only, BATCH))
+        return self._all("cancel", lambda: self._store.cancel(only, BATCH))
 
     def retry(self, only: Filter) -> int:
         """Make cancelled, discarded, retryable and scheduled jobs available."""
-        return self._all(lambda: self._store.retry(only, BATCH))
+        return self._all("retry", lambda: self._store.retry(only, BATCH))
 
     def promote(self, only: Filter) -> int:
         """Make scheduled and retryable jobs available now."""
-        return self._all(lambda: self._store.promote_now(only, BATCH))
+        return self._all("promote", lambda: self._store.promote_now(only, BATCH))
 
     def delete(self, only: Filter) -> int:
         """Delete jobs that do not run."""
-        return self._all(lambda: self._store.delete(only, BATCH))
+        return self._all("delete", lambda: self._store.delete(only, BATCH))
 
     def replay(self, only: Filter) -> list[JobId]:
         """Enqueue finished jobs again as new jobs with the same arguments, linked to the old by ``origin``."""
@@ -169,16 +172,24 @@ class Operations:
         jobs = [job for page in self._pages(msgspec.structs.replace(only, states=wanted), None) for job in page]
         for start in range(0, len(jobs), BATCH):
             batch = [_again(job) for job in reversed(jobs[start : start + BATCH])]
-            made.extend(answer.id for answer in self._store.run(self._store.enqueue(batch, new_call())))
+            ids = tuple(answer.id for answer in self._store.run(self._store.enqueue(batch, new_call())))
+            self._events.emit(JobsChanged("replay", ids))
+            made.extend(ids)
         return made
 
     def pause(self, kind: str, values: Sequence[str]) -> int:
         """Pause queues (``queue``) or job names (``name``)."""
-        return self._store.run(self._store.pause(kind, values, True)).count
+        return self._pause(kind, values, True)
 
     def resume(self, kind: str, values: Sequence[str]) -> int:
         """Resume queues or job names."""
-        return self._store.run(self._store.pause(kind, values, False)).count
+        return self._pause(kind, values, False)
+
+    def _pause(self, kind: str, values: Sequence[str], paused: bool) -> int:
+        changed = self._store.run(self._store.pause(kind, values, paused)).count
+        if changed:
+            self._events.emit(QueuesPaused(kind, tuple(values), paused))
+        return changed
 
     def migrate(self) -> Sequence[str]:
         """Bring the schema up to date and name the migrations applied."""
@@ -232,10 +243,12 @@ class Operations:
         store = self._store
         return store.run(store.paused()) if store.supports(Capability.PAUSE) else ()
 
-    def _all(self, verb: Callable[[], Command[Changed]]) -> int:
+    def _all(self, verb: Verb, command: Callable[[], Command[Changed]]) -> int:
         total = 0
         while True:
-            changed = self._store.run(verb())
+            changed = self._store.run(command())
+            if changed.count:
+                self._events.emit(JobsChanged(verb, changed.ids))
             total += changed.count
             if not changed.more or not changed.count:
                 return total

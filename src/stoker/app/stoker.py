@@ -19,6 +19,7 @@ from stoker.app.backend import PerformsHere, StoreBackend, chunks
 from stoker.app.choice import Choice, WorkOptions
 from stoker.app.given import defaults_of, given_settings
 from stoker.app.home import home_of_caller
+from stoker.app.listening import Listening
 from stoker.app.stage import Stage
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
@@ -27,11 +28,11 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
-from stoker.jobs.middleware import Middleware
+from stoker.jobs.middleware import Middleware, checked_middleware
 from stoker.jobs.options import Defaults, EnqueueOptions
 from stoker.jobs.registry import JobRegistry, S
-from stoker.telemetry.events import Events
-from stoker.telemetry.logs import LogLines
+from stoker.telemetry.board import Events
+from stoker.telemetry.logs import HEARD, LogLines
 
 if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from stoker.stores.base import Store
 
 R = TypeVar("R")
+HEAR_OUT = 2.0
+"""Seconds that listeners have to hear the last events when an application is closed."""
 Lifespan = Callable[["Stoker[Any]"], AbstractAsyncContextManager[Any]]
 
 
@@ -78,11 +81,13 @@ class Stoker(JobRegistry[S], Generic[S]):
         super().__init__(self._storing)
         self.name = name
         self.events = Events()
+        self.on = Listening(self.events)
+        """Calls a function for what happens: ``@app.on(AttemptEnded)``; ``app.on.end(function)`` ends it."""
         self.clock: Clock = clock or SystemClock()
         self._given = given_settings(url, settings, stores, retiring)
         self._imports = tuple(imports)
         self._lifespan: Lifespan = lifespan or _no_state
-        self.middleware = tuple(middleware)
+        self.middleware = checked_middleware(middleware)
         self._home = home_of_caller()
         self._environment: str | None = None
         self._arguments: Mapping[str, object] = {}
@@ -92,7 +97,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._opening = threading.Lock()
         self._embedded: EmbeddedWorker | None = None
         self._stage: Stage | None = None
-        self.events.listen(LogLines(self._backoff_of, self._now))
+        self.events.listen(LogLines(self._backoff_of, self._now), *HEARD)
 
     # -- settings and stores -----------------------------------------------------------------------------------------
 
@@ -135,7 +140,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         """Give the operator's verbs on a store: list, cancel, retry, replay, delete, pause, status."""
         from stoker.app.operations import Operations
 
-        return Operations(self.store(store), store, self.clock.now)
+        return Operations(self.store(store), store, self.clock.now, self.events)
 
     def _open(self, name: str) -> Store:
         from stoker.stores.urls import open_store
@@ -351,6 +356,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         for store in self._stores.values():
             store.close()
         self._stores.clear()
+        self.events.flush(HEAR_OUT)
 
     def __enter__(self) -> Self:
         if self.mode == "async":

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 import msgspec
 
@@ -98,6 +99,13 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     """The first of a line of parents."""
     origin: JobId | None = None
     """The job this one replays."""
+
+    def changed(self, *, meta: Mapping[str, object] | None = None, **fields: Any) -> NewJob:
+        """Give this job with other fields; what ``meta`` has is added to what travels with it."""
+        if meta:
+            known = msgspec.json.decode(self.meta, type=dict[str, msgspec.Raw])
+            fields["meta"] = msgspec.json.encode({**known, **meta}).decode()
+        return msgspec.structs.replace(self, **fields)
 
 
 class Enqueued(msgspec.Struct, frozen=True, gc=False):

@@ -12,6 +12,8 @@ class Succeeded(msgspec.Struct, frozen=True, gc=False):
 
     result: str | None = "null"
     duration: int = 0
+    dropped: str = ""
+    """Why the result cannot be carried."""
 
 
 class Failed(msgspec.Struct, frozen=True):

@@ -88,6 +88,10 @@ class DefinedJob(Generic[R_co]):
         """Give stored arguments for `call`; Misfit when they do not fit the handler, Corrupt when they are not JSON."""
         return self._resolved.codec.decode(args)
 
+    def checked_args(self, args: str) -> str:
+        """Give arguments that are JSON text, as they are; ArgumentsError when they do not fit the handler."""
+        return self._resolved.codec.checked(args)
+
     def arguments_by_name(self, args: str) -> dict[str, object]:
         """Give stored arguments by parameter name, defaults filled in; raises as `decode` does."""
         return self._resolved.codec.by_name(args)

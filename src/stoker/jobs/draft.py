@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from stoker.core.job import Enqueued, JobId, NewJob
-from stoker.errors import ArgumentsError
+from stoker.errors import ArgumentsError, EnqueueError
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.options import Defaults, EnqueueTerms
@@ -50,6 +50,22 @@ class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
                 f"{self.name}: {size} bytes of arguments, at most {most} (jobs.max_args): "
                 "put large data where the job can read it, and send its address"
             )
+
+    def checked_again(self, job: NewJob, changed: NewJob, defaults: Defaults) -> NewJob:
+        """Check what middleware made of this draft's job, and give it a key that fits; raises as a new draft does."""
+        if changed.name != job.name:
+            raise EnqueueError(
+                f"{job.name}: middleware made a job named {changed.name!r} of it: "
+                "the name says which handler it is for; veto it, and enqueue the other"
+            )
+        if changed.args == job.args:
+            return changed
+        again = msgspec.structs.replace(self, args=self.definition.checked_args(changed.args))
+        again.check_size(defaults.max_args)
+        unique = self.definition.merged(defaults).unique
+        if unique is None or changed.unique is not job.unique:
+            return changed
+        return changed.changed(unique=self.definition.unique_key(unique, again.args, changed.priority))
 
     def __repr__(self) -> str:
         return f"<draft of {self.name} {self.args[:200]}>"

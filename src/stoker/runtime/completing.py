@@ -14,7 +14,7 @@ from stoker.errors import ClaimLost, NotCommitted
 from stoker.jobs.defined import DefinedJob
 from stoker.runtime.slots import Slot
 from stoker.stores.base import Store
-from stoker.telemetry.events import Events, ResultDropped
+from stoker.telemetry.board import Events
 
 _CHECK: Final[Command[None]] = Command("complete", (), lambda _: None, joins=True, writes=False)
 
@@ -64,8 +64,7 @@ class AttemptFinisher:
 
     def _ending(self, value: object) -> Settlement:
         result = self._definition.encode_result(value)
-        if result.text is None:
-            self._events.emit(ResultDropped(self._claim, result.reason))
+        self._slot.dropped = result.reason
         duration = round((self._clock.monotonic() - self._slot.started) * SECOND)
         claim = self._claim
         return Settlement(

@@ -25,7 +25,7 @@ from stoker.errors import Corrupt, JobTimeout, Misfit, StoreError
 from stoker.jobs.context import Context, Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.following import Following
-from stoker.jobs.middleware import Middleware
+from stoker.jobs.middleware import Middleware, OnlyOnce, forgotten
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
 from stoker.runtime.completing import AttemptFinisher
@@ -34,7 +34,8 @@ from stoker.runtime.notes import Notes
 from stoker.runtime.slots import Interruption, Slot
 from stoker.runtime.threads import Threads
 from stoker.stores.base import Store
-from stoker.telemetry.events import Events, JobOverdue, ResultDropped
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import AttemptStarted, JobMisfit, JobOverdue
 
 BODY_VERSION = 1
 """The newest format of a stored job that this worker reads."""
@@ -106,6 +107,7 @@ class Executor:
     def _misfit(self, claim: Claim, error: Misfit) -> Outcome:
         if self._misfit_after is not None and self._clock.now() - claim.enqueued_at > self._misfit_after:
             return DiscardedByHandler(f"misfit for more than {in_words(self._misfit_after)}: {error}")
+        self._events.emit(JobMisfit(claim, str(error)))
         return GivenBack(f"misfit: {error}", delay=MISFIT_DELAY)
 
     async def _guarded(
@@ -127,6 +129,8 @@ class Executor:
         slot.claim = claim
         slot.threaded = not definition.is_async
         slot.started = started = self._clock.monotonic()
+        if self._events.wants(AttemptStarted):
+            self._events.emit(AttemptStarted(claim))
         timeout = definition.timeout_within(self._defaults)
         if definition.wants_context or self._middleware or slot.threaded:
             deadline = None if timeout is None else as_datetime(self._clock.now() + timeout)
@@ -170,7 +174,7 @@ class Executor:
         if self._middleware and slot.context is not None:
             call: Callable[[], Awaitable[Any]] = functools.partial(self._call, definition, arguments, slot)
             for layer in reversed(self._middleware):
-                call = functools.partial(layer.perform, slot.context, call)
+                call = functools.partial(layer.perform, slot.context, OnlyOnce(layer, call))
             return call()
         return self._call(definition, arguments, slot)
 
@@ -187,10 +191,10 @@ class Executor:
             return self._timed_out(definition, "", duration)
         if value is None:
             return Succeeded("null", duration)
+        if self._middleware and (lesson := forgotten(value)) is not None:
+            return Failed(RuntimeError(lesson), "", None, duration)
         result = definition.encode_result(value)
-        if result.text is None:
-            self._events.emit(ResultDropped(claim, result.reason))
-        return Succeeded(result.text, duration)
+        return Succeeded(result.text, duration, result.reason)
 
     def _raised(self, error: BaseException, claim: Claim, slot: Slot, started: float) -> Outcome:
         duration = self._since(started)

@@ -20,7 +20,8 @@ from stoker.runtime.plan import WorkerPlan
 from stoker.runtime.routes import Routes
 from stoker.runtime.slots import Pool, SuspectGate
 from stoker.stores.base import Store
-from stoker.telemetry.events import Events, StoreBack, StoreFailed
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import StoreBack, StoreFailed
 
 MOST_PREFETCH = 2000
 MOST_CLAIMED = 1000

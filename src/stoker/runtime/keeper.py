@@ -16,7 +16,8 @@ from stoker.errors import StoreError
 from stoker.runtime.leases import Leases
 from stoker.runtime.notes import Notes
 from stoker.stores.base import Store
-from stoker.telemetry.events import Events, LoopStuck, StoreFailed
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import LoopStuck, StoreFailed
 
 log = logging.getLogger("stoker")
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from stoker.core.clock import Clock
 from stoker.errors import StoreError
-from stoker.telemetry.events import Events, StoreFailed
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import StoreFailed
 
 
 async def sleep(clock: Clock, seconds: float) -> None:

@@ -13,7 +13,8 @@ from stoker.core.duration import SECOND
 from stoker.core.job import Reclaimed, new_token
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
-from stoker.telemetry.events import Events, JobsReclaimed
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import JobsPruned, JobsReclaimed
 
 RECLAIM_BATCH = 100
 PRUNE_BATCH = 1000
@@ -55,7 +56,12 @@ class Maintenance:
         """Delete finished jobs whose time is over, in batches with pauses, if this worker leads."""
         if not await self._store.arun(self._store.lead("maintenance", self._worker, LEADER_TTL)):
             return
-        while (await self._store.arun(self._store.prune(PRUNE_BATCH))).more:
+        while True:
+            pruned = await self._store.arun(self._store.prune(PRUNE_BATCH))
+            if pruned.ids:
+                self._events.emit(JobsPruned(pruned.ids))
+            if not pruned.more:
+                return
             await sleep(self._clock, random.uniform(0.01, 0.05))
 
     async def resign(self) -> None:

@@ -8,15 +8,17 @@ import random
 from collections.abc import Callable
 
 from stoker.core.clock import Clock
-from stoker.core.job import Claim, JobId, Token
+from stoker.core.job import Claim, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
 from stoker.errors import NotCommitted, StoreError, StoreUnavailable
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
-from stoker.telemetry.events import AttemptEnded, Events, LateEnding, SettleRefused, StoreBack, StoreFailed
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import AttemptEnded, LateEnding, ResultDropped, SettleRefused, StoreBack, StoreFailed
 
 BATCH = 1000
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
+COMPLETED = State.COMPLETED
 ACCEPTED, REPEATED, GONE = Settled.ACCEPTED, Settled.REPEATED, Settled.GONE
 """Bound once: in Python 3.11 looking up a member of an enumeration costs as much as a small function."""
 
@@ -46,6 +48,8 @@ class Settler:
         self._aside: set[asyncio.Future[None]] = set()
         self._completed: dict[tuple[JobId, Token], Settlement] = {}
         """The attempts that completed their job in a transaction, and may have rolled that back."""
+        self._dropped: dict[tuple[JobId, Token], str] = {}
+        """Why the results of some attempts cannot be carried: said once their endings are accepted."""
         self._sending = 0
         self._wanted = asyncio.Event()
         self._drained = asyncio.Event()
@@ -72,6 +76,10 @@ class Settler:
             self._wanted.set()
             self._drained.clear()
         self._pending.append((claim, settlement))
+
+    def note_dropped(self, claim: Claim, reason: str) -> None:
+        """Say why an attempt's result cannot be carried, before its ending is added."""
+        self._dropped[claim.id, claim.token] = reason
 
     async def run(self) -> None:
         """Send for ever; cancelled by the worker after `flush`."""
@@ -138,6 +146,7 @@ class Settler:
     def _report(self, claim: Claim, settlement: Settlement, answer: Settled, uncertain: bool) -> None:
         self._released(claim.token)
         completed = self._completed.pop((claim.id, claim.token), None) if self._completed else None
+        dropped = self._dropped.pop((claim.id, claim.token), "") if self._dropped else ""
         if completed is not None and (answer is REPEATED or answer is GONE):
             self._events.emit(AttemptEnded(claim, completed))
             if settlement.error is None or settlement.error.type != NotCommitted.__name__:
@@ -146,3 +155,6 @@ class Settler:
             self._events.emit(AttemptEnded(claim, settlement))
         else:
             self._events.emit(SettleRefused(claim, settlement, answer, uncertain))
+            return
+        if dropped and (completed or settlement).state is COMPLETED:
+            self._events.emit(ResultDropped(claim, dropped))

@@ -39,6 +39,7 @@ class Slot:
         "claim",
         "completed",
         "context",
+        "dropped",
         "interruption",
         "slow_reported",
         "started",
@@ -55,6 +56,8 @@ class Slot:
         """The completion that the store accepted inside the handler's transaction, committed or not."""
         self.then: tuple[NewJob, ...] = ()
         """What the handler said shall follow."""
+        self.dropped = ""
+        """Why the result of that completion cannot be carried."""
         self.context: Context[object] | None = None
         self.cancelled: Flag | None = None
         self.started = 0.0

@@ -15,7 +15,7 @@ from stoker.core.clock import Clock
 from stoker.core.decide import Policy, decide, trace_of
 from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Extended, JobId, NewJob, Token
-from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome
+from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome, Succeeded
 from stoker.core.settlement import Settlement
 from stoker.errors import StoreError
 from stoker.jobs.context import Flag
@@ -38,15 +38,8 @@ from stoker.runtime.settler import Settler
 from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate, Turn
 from stoker.runtime.threads import Threads
 from stoker.stores.base import Store
-from stoker.telemetry.events import (
-    Events,
-    JobOverdue,
-    JobSlow,
-    LeaseLost,
-    WorkerStarted,
-    WorkerStopped,
-    WorkerStopping,
-)
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import JobOverdue, JobSlow, LeaseLost, WorkerStarted, WorkerStopped, WorkerStopping
 
 CANCEL_LATENCY = 2.0
 """A cancel request reaches a running job within so many seconds."""
@@ -250,6 +243,10 @@ class Worker:
         if self._notes:
             await self._notes.deliver(claim, self.plan.lease / SECOND)
         completed, slot.completed = slot.completed, None
+        dropped = outcome.dropped if completed is None and isinstance(outcome, Succeeded) else slot.dropped
+        if dropped:
+            self._settler.note_dropped(claim, dropped)
+            slot.dropped = ""
         then, slot.then = slot.then, ()
         self._settle(claim, unless_committed(outcome, completed), completed, then)
 

@@ -1,1 +1,51 @@
 """What happens, told to whoever listens: typed events, and the log lines made of them."""
+
+from __future__ import annotations
+
+from stoker.telemetry.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Event,
+    JobMisfit,
+    JobOverdue,
+    JobsChanged,
+    JobsEnqueued,
+    JobSlow,
+    JobsPruned,
+    JobsReclaimed,
+    LateEnding,
+    LeaseLost,
+    LoopStuck,
+    QueuesPaused,
+    ResultDropped,
+    SettleRefused,
+    StoreBack,
+    StoreFailed,
+    WorkerStarted,
+    WorkerStopped,
+    WorkerStopping,
+)
+
+__all__ = [
+    "AttemptEnded",
+    "AttemptStarted",
+    "Event",
+    "JobMisfit",
+    "JobOverdue",
+    "JobSlow",
+    "JobsChanged",
+    "JobsEnqueued",
+    "JobsPruned",
+    "JobsReclaimed",
+    "LateEnding",
+    "LeaseLost",
+    "LoopStuck",
+    "QueuesPaused",
+    "ResultDropped",
+    "SettleRefused",
+    "StoreBack",
+    "StoreFailed",
+    "WorkerStarted",
+    "WorkerStopped",
+    "WorkerStopping",
+]

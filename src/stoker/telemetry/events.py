@@ -1,21 +1,15 @@
-"""Typed events and the board that hands them to listeners.
-
-A listener is a plain function; one that raises is reported once in the log and never hurts a job. Events that speak
-of an ending are sent only after the store accepted it.
-"""
+"""What can happen, as typed values. Those that speak of an ending are sent only after the store accepted it."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 from stoker.core.job import Claim, JobId, NewJob, Token
 from stoker.core.settlement import Settled, Settlement
 
-log = logging.getLogger("stoker.events")
+Verb: TypeAlias = Literal["cancel", "retry", "replay", "promote", "delete"]
 
 
 class JobsEnqueued(msgspec.Struct, frozen=True):
@@ -25,11 +19,42 @@ class JobsEnqueued(msgspec.Struct, frozen=True):
     ids: tuple[JobId, ...]
 
 
+class JobsChanged(msgspec.Struct, frozen=True):
+    """Somebody changed jobs from this process: cancelled, retried, replayed, promoted or deleted them."""
+
+    verb: Verb
+    ids: tuple[JobId, ...]
+    """The jobs that changed; of a replay the new ones."""
+
+
+class QueuesPaused(msgspec.Struct, frozen=True):
+    """Somebody paused or resumed queues or job names from this process."""
+
+    kind: str
+    """``queue`` or ``name``."""
+    values: tuple[str, ...]
+    paused: bool
+
+
+class AttemptStarted(msgspec.Struct, frozen=True, gc=False):
+    """A handler is about to be called."""
+
+    claim: Claim
+
+
 class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
     """The ending of an attempt was accepted by the store."""
 
     claim: Claim
     settlement: Settlement
+    """``state`` is what it left the job in, ``error`` how it failed if it did, ``duration`` in microseconds."""
+
+
+class JobMisfit(msgspec.Struct, frozen=True):
+    """This worker's code cannot read a job's arguments, probably a deploy half done; it is given back uncounted."""
+
+    claim: Claim
+    reason: str
 
 
 class SettleRefused(msgspec.Struct, frozen=True):
@@ -97,6 +122,12 @@ class StoreBack(msgspec.Struct, frozen=True):
     verb: str
 
 
+class JobsPruned(msgspec.Struct, frozen=True):
+    """Jobs were deleted because they had been kept long enough."""
+
+    ids: tuple[JobId, ...]
+
+
 class JobsReclaimed(msgspec.Struct, frozen=True):
     """Jobs of silent workers were taken back."""
 
@@ -132,7 +163,11 @@ class WorkerStopped(msgspec.Struct, frozen=True):
 
 Event: TypeAlias = (
     JobsEnqueued
+    | JobsChanged
+    | QueuesPaused
+    | AttemptStarted
     | AttemptEnded
+    | JobMisfit
     | SettleRefused
     | LateEnding
     | LeaseLost
@@ -142,32 +177,11 @@ Event: TypeAlias = (
     | LoopStuck
     | StoreFailed
     | StoreBack
+    | JobsPruned
     | JobsReclaimed
     | WorkerStarted
     | WorkerStopping
     | WorkerStopped
 )
-Listener: TypeAlias = Callable[[Event], object]
-
-
-class Events:
-    """The board: `listen` adds a listener, `emit` tells them all."""
-
-    def __init__(self) -> None:
-        self._listeners: list[Listener] = []
-        self._reported: set[int] = set()
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; returns a function that removes it again."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
-
-    def emit(self, event: Event) -> None:
-        """Tell every listener; what they raise is logged, once for each listener."""
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception:
-                if id(listener) not in self._reported:
-                    self._reported.add(id(listener))
-                    log.exception("event listener %r raised; it is reported once", listener)
+KINDS: Final[tuple[type[Event], ...]] = get_args(Event)
+"""Every kind of event."""

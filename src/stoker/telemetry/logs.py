@@ -11,15 +11,21 @@ from stoker.core.duration import SECOND, in_words
 from stoker.core.job import Claim, State
 from stoker.errors import ConfigurationError
 from stoker.telemetry.events import (
+    KINDS,
     AttemptEnded,
+    AttemptStarted,
     Event,
+    JobMisfit,
     JobOverdue,
+    JobsChanged,
     JobsEnqueued,
     JobSlow,
+    JobsPruned,
     JobsReclaimed,
     LateEnding,
     LeaseLost,
     LoopStuck,
+    QueuesPaused,
     ResultDropped,
     SettleRefused,
     StoreBack,
@@ -30,6 +36,9 @@ from stoker.telemetry.events import (
 )
 
 log = logging.getLogger("stoker")
+MINUTE = 60 * SECOND
+HEARD = tuple(kind for kind in KINDS if kind is not AttemptStarted)
+"""The kinds that are logged: nothing is said of attempts that begin, so that nobody has to be told."""
 COMPLETED = State.COMPLETED  # looked up once: a job costs 10 µs, an enumeration's attribute a tenth of one
 
 
@@ -39,6 +48,7 @@ class LogLines:
     def __init__(self, backoff_of: Callable[[str], Backoff], now: Callable[[], int]) -> None:
         self._backoff_of = backoff_of
         self._now = now
+        self._misfits: dict[str, int] = {}
 
     def __call__(self, event: Event) -> None:
         """Write the line for an event, if it deserves one."""
@@ -58,6 +68,8 @@ class LogLines:
                 log.warning("%d lease(s) lost: their attempts are stopped and their endings dropped", len(tokens))
             case ResultDropped(claim, reason):
                 log.warning("%s: completed, result dropped: %s", _job(claim), reason)
+            case JobMisfit(claim, reason):
+                self._misfit(claim, reason)
             case JobSlow(claim, running):
                 log.warning("%s: still running after %s", _job(claim), in_words(running))
             case JobOverdue(claim, reason):
@@ -83,6 +95,14 @@ class LogLines:
                 log.info("worker %s: stopped, %d performed, %d given back", worker, performed, given_back)
             case JobsEnqueued(jobs):
                 log.debug("%d job(s) enqueued", len(jobs))
+            case JobsChanged(verb, ids):
+                log.info("%s: %d job(s)", verb, len(ids))
+            case QueuesPaused(kind, values, paused):
+                log.info("%s %s: %s", "paused" if paused else "resumed", kind, _list(values))
+            case JobsPruned(ids):
+                log.debug("%d job(s) pruned", len(ids))
+            case AttemptStarted(claim):
+                log.debug("%s: attempt %d", _job(claim), claim.attempt)
 
     def _attempt_ended(self, event: AttemptEnded) -> None:
         claim, settlement = event.claim, event.settlement
@@ -108,6 +128,13 @@ class LogLines:
             log.info("%s: cancelled: %s", _job(claim), cause)
         else:
             log.debug("%s: %s in %s", _job(claim), settlement.state, in_words(settlement.due.delay))
+
+    def _misfit(self, claim: Claim, reason: str) -> None:
+        """Say it once a minute for each name: a deploy half done may have thousands of them."""
+        now = self._now()
+        if now - self._misfits.get(claim.name, -MINUTE) >= MINUTE:
+            self._misfits[claim.name] = now
+            log.warning("%s: misfit, given back uncounted: %s", _job(claim), _first_line(reason))
 
     def _gives_up(self, claim: Claim, next_in: int) -> str:
         """Say on which day the last attempt would fail if every one did."""

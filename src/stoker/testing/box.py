@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
 
-from stoker.app.stoker import Stoker
+from stoker.app.stoker import HEAR_OUT, Stoker
 from stoker.core.capability import Capability
 from stoker.core.duration import SECOND, Duration
 from stoker.core.filters import EVERYTHING
@@ -179,7 +180,10 @@ class Sandbox:
         so many. Sync handlers run in this thread.
         """
         thread = CallersThread()
-        return thread.complete(self._drain(thread, queue, scheduled, raise_errors, attempts))
+        try:
+            return thread.complete(self._drain(thread, queue, scheduled, raise_errors, attempts))
+        finally:
+            self.app.events.flush(HEAR_OUT)
 
     async def adrain(
         self,
@@ -190,8 +194,11 @@ class Sandbox:
         attempts: int | None = None,
     ) -> Drained:
         """Do the same on the running event loop; sync handlers run in a thread, as a worker's do."""
-        async with _own_threads() as threads:
-            return await self._drain(threads, queue, scheduled, raise_errors, attempts)
+        try:
+            async with _own_threads() as threads:
+                return await self._drain(threads, queue, scheduled, raise_errors, attempts)
+        finally:
+            await asyncio.to_thread(self.app.events.flush, HEAR_OUT)
 
     def advance(self, duration: Duration) -> None:
         """Let time pass: what falls due becomes available. Nothing is performed."""

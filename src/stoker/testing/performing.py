@@ -30,7 +30,7 @@ from stoker.jobs.signals import Cancel, Discard, Signal, Snooze
 from stoker.runtime.executor import Executor
 from stoker.runtime.following import FollowUps, followed
 from stoker.runtime.slots import Slot
-from stoker.telemetry.events import AttemptEnded, JobsReclaimed
+from stoker.telemetry.events import AttemptEnded, JobsReclaimed, ResultDropped
 from stoker.testing.both_clocks import BothClocks
 from stoker.testing.faults import Faults
 
@@ -166,6 +166,8 @@ class Performer:
         answers = await store.arun(store.settle([settlement]))
         if answers[claim.id] is Settled.ACCEPTED:
             self._app.events.emit(AttemptEnded(claim, settlement))
+            if isinstance(outcome, Succeeded) and outcome.dropped:
+                self._app.events.emit(ResultDropped(claim, outcome.dropped))
         after = await store.arun(store.find(_only(claim), 1))
         if after:
             return after[0].state

@@ -22,7 +22,7 @@ from stoker.errors import (
     StoreUnavailable,
 )
 from stoker.jobs.middleware import CallNext
-from stoker.telemetry.events import AttemptEnded, JobsEnqueued
+from stoker.telemetry.events import AttemptEnded, AttemptStarted, JobsEnqueued
 from stoker.testing import Sandbox, adrain, aperform, assert_enqueued, drain, enqueued, perform, sandbox
 
 app: Stoker[Any] = Stoker("postgresql://nowhere.invalid/none")
@@ -344,7 +344,7 @@ def test_middleware_and_events_see_what_happens() -> None:
         noop.enqueue()
         box.drain()
     assert calls == ["enqueue", "before", "noop"]
-    assert seen == [JobsEnqueued, AttemptEnded]
+    assert seen == [JobsEnqueued, AttemptStarted, AttemptEnded]
 
 
 def test_a_timeout_ends_an_attempt_when_the_clock_is_moved() -> None:
