@@ -13,10 +13,11 @@ from stoker.app.results import await_ending, wait_for_ending
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, new_call
 from stoker.errors import EnqueueError, JobNotFound, ResultError, StoreUnavailable
-from stoker.jobs.draft import Draft, handles, new_jobs
+from stoker.jobs.draft import Draft, handles
 from stoker.jobs.handle import JobHandle
-from stoker.jobs.middleware import Middleware, through
+from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
+from stoker.jobs.preparing import prepared
 from stoker.runtime.current import performing
 from stoker.stores.base import MOST_BYTES, Store
 from stoker.telemetry.board import Events
@@ -151,9 +152,7 @@ class StoreBackend:
         defaults = self.defaults
         around = performing.get()
         parent, root = (None, None) if around is None else (around.id, around.root)
-        jobs = new_jobs(drafts, defaults, parent, root)
-        if layers := self._services.middleware:
-            jobs = [_reviewed(layers, draft, job, defaults) for draft, job in zip(drafts, jobs, strict=True)]
+        jobs = prepared(drafts, defaults, self._services.middleware, parent, root)
         name = drafts[0].store
         transaction = _agreed(drafts, transaction)
         if len(stores := {job.store for job in {draft.definition for draft in drafts}}) > 1:
@@ -226,12 +225,6 @@ class StoreBackend:
         if policy == "error":
             raise EnqueueError(text)
         warnings.warn(text, BlockingEnqueue, stacklevel=_depth_of_caller())
-
-
-def _reviewed(layers: Sequence[Middleware], draft: Draft[Any], job: NewJob, defaults: Defaults) -> NewJob:
-    """Let the middleware have a job, and check what it made of it as if a caller had."""
-    changed = through(layers, job)
-    return changed if changed is job else draft.checked_again(job, changed, defaults)
 
 
 def _refuse_inside_a_job(handle: JobHandle[Any]) -> None:

@@ -21,11 +21,12 @@ from stoker.core.outcome import (
 )
 from stoker.errors import JobCancelled, JobFailed, NotSupported, ResultUnavailable
 from stoker.jobs.defined import DefinedJob
-from stoker.jobs.draft import Draft, new_jobs
+from stoker.jobs.draft import Draft
 from stoker.jobs.following import Following
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
+from stoker.jobs.preparing import prepared
 from stoker.jobs.signals import Retry
 from stoker.runtime.calling import CallersThread
 from stoker.runtime.executor import Executor
@@ -103,9 +104,7 @@ class Foreground:
             slot.task.uncancel()  # a timeout was the job's matter: the caller's task goes on
         handle = _handle(draft.definition, _stored(job, claim, now, _result(outcome, job.name)))
         for then in following:
-            (next_job,) = new_jobs([then], defaults, claim.id, job.root or claim.id)
-            for layer in self._middleware:
-                next_job = layer.enqueue(next_job)
+            (next_job,) = prepared([then], defaults, self._middleware, claim.id, job.root or claim.id)
             await self._perform(next_job, then, defaults, threads)
         return handle
 

@@ -19,10 +19,11 @@ from stoker.core.outcome import (
 )
 from stoker.core.settlement import Settlement
 from stoker.errors import EnqueueError, NotSupported
-from stoker.jobs.draft import Draft, new_jobs
+from stoker.jobs.draft import Draft
 from stoker.jobs.following import Following
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
+from stoker.jobs.preparing import prepared
 from stoker.runtime.slots import Slot
 from stoker.stores.base import Store
 
@@ -64,9 +65,7 @@ class FollowUps:
             raise EnqueueError(
                 f"ctx.then: {claim.name} was completed in its transaction before; say first what follows"
             )
-        (job,) = new_jobs([draft], self._defaults, claim.id, claim.root or claim.id)
-        for layer in self._middleware:
-            job = layer.enqueue(job)
+        (job,) = prepared([draft], self._defaults, self._middleware, claim.id, claim.root or claim.id)
         slot.then = (*slot.then, job)
 
 

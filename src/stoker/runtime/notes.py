@@ -15,7 +15,8 @@ from stoker.core.note import Note
 from stoker.errors import StoreError
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
-from stoker.telemetry.events import Events, StoreFailed
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import StoreFailed
 
 MOST: Final = 500
 MOST_CHARACTERS: Final = 4 * 1024 * 1024
