@@ -11,6 +11,7 @@ from stoker.jobs.definition import AsyncJob, JobDefinition, SyncJob
 from stoker.jobs.draft import Draft
 from stoker.jobs.freeform import JSON
 from stoker.jobs.handle import JobHandle
+from stoker.jobs.keeping import Ended
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import EnqueueOptions, JobOptions
 from stoker.jobs.record import JobRecord
@@ -26,6 +27,7 @@ __all__ = [
     "Discard",
     "Draft",
     "Duration",
+    "Ended",
     "EnqueueOptions",
     "JobDefinition",
     "JobHandle",

@@ -9,6 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+import msgspec
+
+from stoker.app.replaying import replayed
 from stoker.app.results import await_ending, wait_for_ending
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, new_call
@@ -198,6 +201,20 @@ class StoreBackend:
     def _changed(self, cancelled: Changed) -> None:
         if cancelled.count:
             self._services.events.emit(JobsChanged("cancel", cancelled.ids))
+
+    def replay(self, handle: JobHandle[R]) -> JobHandle[R]:
+        """Enqueue a finished job again as a new one; JobNotFound, EnqueueError where it has not ended."""
+        store = self._services.store(handle.store)
+        (made,) = store.run(store.enqueue([replayed(self.fetch(handle))], new_call()))
+        self._services.events.emit(JobsChanged("replay", (made.id,)))
+        return msgspec.structs.replace(handle, id=made.id, duplicate=False)
+
+    async def areplay(self, handle: JobHandle[R]) -> JobHandle[R]:
+        """Do the same as `replay` without blocking the event loop."""
+        store = self._services.store(handle.store)
+        (made,) = await store.arun(store.enqueue([replayed(await self.afetch(handle))], new_call()))
+        self._services.events.emit(JobsChanged("replay", (made.id,)))
+        return msgspec.structs.replace(handle, id=made.id, duplicate=False)
 
     def result(self, handle: JobHandle[R], timeout: float | None) -> Ending:
         """Wait up to ``timeout`` seconds for a final state and give that ending."""

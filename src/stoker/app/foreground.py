@@ -19,7 +19,7 @@ from stoker.core.outcome import (
     Succeeded,
     Unreadable,
 )
-from stoker.errors import JobCancelled, JobFailed, NotSupported, ResultUnavailable
+from stoker.errors import JobCancelled, JobFailed, JobNotFound, NotSupported, ResultUnavailable
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.draft import Draft
 from stoker.jobs.following import Following
@@ -151,6 +151,12 @@ class _Performed:
 
     async def acancel(self, handle: JobHandle[R]) -> State:
         return self._job.state
+
+    def replay(self, handle: JobHandle[R]) -> JobHandle[R]:
+        raise JobNotFound(f"job {self._job.id} was performed in the foreground and stored nowhere: enqueue it again")
+
+    async def areplay(self, handle: JobHandle[R]) -> JobHandle[R]:
+        return self.replay(handle)
 
     def result(self, handle: JobHandle[R], timeout: float | None) -> Ending:
         if self._job.result is None:

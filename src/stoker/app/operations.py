@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from stoker.app.replaying import replayed
 from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.duration import SECOND
@@ -18,7 +19,6 @@ from stoker.core.job import (
     FINAL,
     Changed,
     JobId,
-    NewJob,
     Pause,
     QueueCount,
     State,
@@ -171,7 +171,7 @@ class Operations:
         # The ids are gathered first: the new jobs must not be replayed in their turn.
         jobs = [job for page in self._pages(msgspec.structs.replace(only, states=wanted), None) for job in page]
         for start in range(0, len(jobs), BATCH):
-            batch = [_again(job) for job in reversed(jobs[start : start + BATCH])]
+            batch = [replayed(job) for job in reversed(jobs[start : start + BATCH])]
             ids = tuple(answer.id for answer in self._store.run(self._store.enqueue(batch, new_call())))
             self._events.emit(JobsChanged("replay", ids))
             made.extend(ids)
@@ -265,24 +265,6 @@ class Operations:
                 return
             before = page[-1].id
             left = None if left is None else left - len(page)
-
-
-def _again(job: StoredJob) -> NewJob:
-    return NewJob(
-        name=job.name,
-        args=job.args,
-        queue=job.queue,
-        route=job.route,
-        priority=job.priority,
-        max_attempts=job.max_attempts,
-        crash_limit=job.crash_limit,
-        labels=job.labels,
-        meta=job.meta,
-        keep=job.keep,
-        keep_failed=job.keep_failed,
-        version=job.version,
-        origin=job.id,
-    )
 
 
 def _queue_status(

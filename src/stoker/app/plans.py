@@ -13,7 +13,7 @@ from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError
 from stoker.jobs.definition import JobDefinition
 from stoker.runtime.plan import PoolPlan, WorkerPlan
-from stoker.settings import Settings, WorkerSettings
+from stoker.settings import Settings, StoreSettings, WorkerSettings
 
 
 def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Settings, choice: Choice) -> WorkerPlan:
@@ -31,6 +31,7 @@ def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Se
         names=names,
         tags=tags,
         all_tags=all_tags,
+        keep_most={name: queue.queues[name].keep_most or 0 for name in queues if _has_most(queue, name)},
         oldest_every=workers.oldest_every,
         lease=micros(workers.lease),
         grace=workers.grace.total_seconds() if choice.grace is None else choice.grace,
@@ -39,6 +40,10 @@ def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Se
         poll_interval=_shortest([queue.poll_interval, *(own.poll_interval for own in per_queue)], 1.0),
         jitter=max((own.jitter for own in per_queue if own.jitter is not None), default=0.1),
     )
+
+
+def _has_most(store: StoreSettings, queue: str) -> bool:
+    return queue in store.queues and store.queues[queue].keep_most is not None
 
 
 def _shortest(written: Iterable[timedelta | None], default: float) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from types import TracebackType
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 
@@ -19,12 +20,17 @@ from stoker.core.outcome import (
     Snoozed,
     Succeeded,
     Unreadable,
+    Unsuccessful,
 )
 from stoker.core.settlement import Settlement
 
 COMPLETED = State.COMPLETED
 MESSAGE_LIMIT = 2_000
 TRACE_LIMIT = 16_000
+
+
+KeepRule: TypeAlias = Callable[[Claim, Settlement], Settlement]
+"""Gives a final settlement with the time for which the job is kept."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -35,20 +41,32 @@ class Policy(msgspec.Struct, frozen=True):
     """Only these are retried; None means all."""
     discard_on: tuple[type[BaseException], ...] = ()
     max_snoozes: int = 1000
+    keep: KeepRule | None = None
+    """Of a completed job; None leaves what the job carries."""
+    keep_failed: KeepRule | None = None
+    """The same for cancelled and discarded ones."""
 
 
 def decide(claim: Claim, outcome: Outcome, policy: Policy, *, chance: float = 0.0, worker: str = "") -> Settlement:
     """Give the settlement of an attempt; ``chance`` in [0, 1) spreads the retries of jobs that failed together."""
+    if isinstance(outcome, Succeeded):
+        ending = Settlement(
+            claim.id,
+            claim.token,
+            COMPLETED,
+            keep=claim.keep,
+            result=outcome.result,
+            duration=outcome.duration,
+        )
+        return ending if policy.keep is None else policy.keep(claim, ending)
+    ending = _unsuccessful(claim, outcome, policy, chance, worker)
+    if policy.keep_failed is not None and ending.state.final:
+        return policy.keep_failed(claim, ending)
+    return ending
+
+
+def _unsuccessful(claim: Claim, outcome: Unsuccessful, policy: Policy, chance: float, worker: str) -> Settlement:
     match outcome:
-        case Succeeded():
-            return Settlement(
-                claim.id,
-                claim.token,
-                COMPLETED,
-                keep=claim.keep,
-                result=outcome.result,
-                duration=outcome.duration,
-            )
         case Failed():
             return _failed(claim, outcome, policy, chance, worker)
         case Snoozed():

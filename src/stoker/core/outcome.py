@@ -65,4 +65,5 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: str
 
 
-Outcome: TypeAlias = Succeeded | Failed | Snoozed | CancelledByHandler | DiscardedByHandler | GivenBack | Unreadable
+Unsuccessful: TypeAlias = Failed | Snoozed | CancelledByHandler | DiscardedByHandler | GivenBack | Unreadable
+Outcome: TypeAlias = Succeeded | Unsuccessful

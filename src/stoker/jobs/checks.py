@@ -114,6 +114,11 @@ def keep(what: str, value: Keep) -> int:
     return FOREVER if kept is None else kept
 
 
+def keep_or_rule(what: str, value: object) -> object:
+    """Check a retention, or the function that decides it at the end."""
+    return value if callable(value) else keep(what, value)  # type: ignore[arg-type]
+
+
 def delay(what: str, value: Duration) -> Due:
     """Check a delay."""
     return Due(duration(what, value))
@@ -192,8 +197,9 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "tags": several(tag),
     "labels": several(label),
     "meta": meta,
-    "keep": keep,
-    "keep_failed": keep,
+    "keep": keep_or_rule,
+    "keep_failed": keep_or_rule,
+    "keep_most": whole(1),
     "store": queue,
 }
 

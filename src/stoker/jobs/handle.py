@@ -30,6 +30,12 @@ class Follower(Protocol):
     async def acancel(self, handle: JobHandle[Any]) -> State:
         """Do the same without blocking the event loop."""
 
+    def replay(self, handle: JobHandle[R_co]) -> JobHandle[R_co]:
+        """Enqueue the job again as a new one; JobNotFound as in `fetch`, EnqueueError where it has not ended."""
+
+    async def areplay(self, handle: JobHandle[R_co]) -> JobHandle[R_co]:
+        """Do the same without blocking the event loop."""
+
     def result(self, handle: JobHandle[Any], timeout: float | None) -> Ending:
         """Wait up to ``timeout`` seconds (None: for ever) for a final state and give that ending.
 
@@ -79,6 +85,17 @@ class JobHandle(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
     async def acancel(self) -> State:
         """Do the same as `cancel` without blocking the event loop."""
         return await self._follower.acancel(self)
+
+    def replay(self) -> JobHandle[R_co]:
+        """Enqueue a finished job again: a new job with the same arguments, whose ``origin`` is this one.
+
+        JobNotFound if the store has it no longer, EnqueueError if it has not ended.
+        """
+        return self._follower.replay(self)
+
+    async def areplay(self) -> JobHandle[R_co]:
+        """Do the same as `replay` without blocking the event loop."""
+        return await self._follower.areplay(self)
 
     def __repr__(self) -> str:
         again = ", duplicate" if self.duplicate else ""

@@ -19,6 +19,7 @@ from stoker.core.job import NOW, Due
 from stoker.core.routes import route_of
 from stoker.errors import DefinitionError
 from stoker.jobs.checks import ENQUEUE_CHECKS, FOREVER, JOB_CHECKS, UNLIMITED
+from stoker.jobs.keeping import Predicate, rule_of
 from stoker.jobs.unique import Unique
 
 if TYPE_CHECKING:
@@ -60,10 +61,12 @@ class JobOptions(TypedDict, total=False):
     """Free words to find jobs by."""
     meta: Mapping[str, JSON] | None
     """Travels with the job beside its arguments: ``ctx.meta``."""
-    keep: Keep | None
-    """How long a completed job is kept: a duration, "forever", or 0."""
-    keep_failed: Keep | None
+    keep: Keep | Predicate | None
+    """How long a completed job is kept: a duration, "forever", 0, or a function that is shown how it ended."""
+    keep_failed: Keep | Predicate | None
     """The same for discarded and cancelled jobs."""
+    keep_most: int | None
+    """At most so many finished jobs of this name are kept; the oldest go first."""
     store: str | None
     """Name of the store that the job goes to."""
 
@@ -141,10 +144,11 @@ class JobRules:
     tags: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     meta: Mapping[str, JSON] = field(default_factory=dict)
-    keep: int | None = None
-    """Microseconds, or FOREVER."""
-    keep_failed: int | None = None
-    """Microseconds, or FOREVER."""
+    keep: int | Predicate | None = None
+    """Microseconds, FOREVER, or a function."""
+    keep_failed: int | Predicate | None = None
+    """The same."""
+    keep_most: int | None = None
     store: str | None = None
 
     @classmethod
@@ -159,6 +163,9 @@ class JobRules:
             given["backoff"] = self.backoff
         if self.max_snoozes is not None:
             given["max_snoozes"] = self.max_snoozes
+        for option, said in (("keep", self.keep), ("keep_failed", self.keep_failed)):
+            if callable(said):
+                given[option] = rule_of(option, said)
         return Policy(**given)
 
     def timeout_within(self, defaults: Defaults) -> int | None:
@@ -224,8 +231,10 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
     unique = _first(terms.unique, rules.unique, False)
     queue = _first(terms.queue, rules.queue, defaults.queue)
     retention = defaults.retention.get(queue, _INHERITED)
-    keep = _first(terms.keep, rules.keep, retention.keep, defaults.keep)
-    keep_failed = _first(terms.keep_failed, rules.keep_failed, retention.keep_failed, defaults.keep_failed)
+    keep = _first(terms.keep, _stored(rules, terms, "keep"), retention.keep, defaults.keep)
+    keep_failed = _first(
+        terms.keep_failed, _stored(rules, terms, "keep_failed"), retention.keep_failed, defaults.keep_failed
+    )
     meta = {**rules.meta, **terms.meta}
     return Merged(
         queue=queue,
@@ -243,6 +252,19 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
 
 
 _INHERITED: Final = Retention()
+
+
+def _stored(rules: JobRules, terms: EnqueueTerms, option: str) -> int | None:
+    """Give what a definition says of keeping, as far as a job can carry it: a function stays with the definition."""
+    said = getattr(rules, option)
+    if not callable(said):
+        return said  # type: ignore[no-any-return]
+    if getattr(terms, option) is not None:
+        raise DefinitionError(
+            f"{rules.name or 'job'}: {option}= of this job is a function, which decides when the job ends; "
+            f"it cannot be given for one enqueue: let the function look at the job's meta"
+        )
+    return None
 
 
 def _first(*values: Any) -> Any:

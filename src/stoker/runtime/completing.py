@@ -67,7 +67,7 @@ class AttemptFinisher:
         self._slot.dropped = result.reason
         duration = round((self._clock.monotonic() - self._slot.started) * SECOND)
         claim = self._claim
-        return Settlement(
+        ending = Settlement(
             claim.id,
             claim.token,
             State.COMPLETED,
@@ -76,6 +76,8 @@ class AttemptFinisher:
             duration=duration,
             then=self._slot.then,
         )
+        rule = self._definition.policy.keep
+        return ending if rule is None else rule(claim, ending)
 
     def _finished(self, ending: Settlement, answer: Settled) -> None:
         if answer is not Settled.ACCEPTED:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from stoker.core.duration import SECOND
@@ -29,6 +31,8 @@ class WorkerPlan(msgspec.Struct, frozen=True):
     all_tags: bool = False
     oldest_every: int = 0
     """Every so many claimed jobs one is the longest available, whatever its priority; 0 for none."""
+    keep_most: Mapping[str, int] = {}
+    """By queue how many finished jobs are kept at most."""
     lease: int = 30 * SECOND
     """Microseconds."""
     grace: float = 25.0

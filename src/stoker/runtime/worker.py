@@ -37,6 +37,8 @@ from stoker.runtime.routes import Routes
 from stoker.runtime.settler import Settler
 from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate, Turn
 from stoker.runtime.threads import Threads
+from stoker.runtime.trimming import INTERVAL as TRIM_INTERVAL
+from stoker.runtime.trimming import Trimming
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import JobOverdue, JobSlow, LeaseLost, WorkerStarted, WorkerStopped, WorkerStopping
@@ -105,6 +107,8 @@ class Worker:
         self._presence = Presence(store, self.id, plan, clock, self._busyness)
         self.keeper = self._make_keeper()
         self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
+        most = {name: job.rules.keep_most for name, job in definitions.items() if job.rules.keep_most is not None}
+        self._trimming = Trimming(store, self.id, clock, names=most, queues=plan.keep_most)
         self._slow_after = {
             name: definition.slow_after_within(defaults) / SECOND for name, definition in definitions.items()
         }
@@ -170,6 +174,8 @@ class Worker:
             ("return", self._fetcher.return_stale, 0.5),
             ("watch", self._watch, 5.0),
         ]
+        if self._trimming.wanted:
+            ticks.append(("trim", self._trimming.tick, TRIM_INTERVAL))
         services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
         return [asyncio.ensure_future(service) for service in services]
 
@@ -207,6 +213,7 @@ class Worker:
         self.keeper.stop()
         with contextlib.suppress(StoreError):
             await self._maintenance.resign()
+            await self._trimming.resign()
             await self._presence.leave()
         self._events.emit(WorkerStopped(self.id, self.performed, self._given_back))
 

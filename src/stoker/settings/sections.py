@@ -49,6 +49,8 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
     """Its part of the worker's pool while other queues wait too."""
     keep: Kept | None = None
     keep_failed: Kept | None = None
+    keep_most: Count | None = None
+    """Finished jobs of this queue that are kept at most; None for any number."""
 
 
 class StoreSettings(Struct, frozen=True, kw_only=True):

@@ -46,6 +46,12 @@ class Shelf:
     async def acancel(self, handle: JobHandle[Any]) -> State:
         return self.cancel(handle)
 
+    def replay(self, handle: JobHandle[Any]) -> JobHandle[Any]:
+        return handle
+
+    async def areplay(self, handle: JobHandle[Any]) -> JobHandle[Any]:
+        return handle
+
     def result(self, handle: JobHandle[Any], timeout: float | None) -> Ending:
         self.timeouts.append(timeout)
         return self.ending

@@ -18,6 +18,7 @@ from stoker.testing.contract.note import NoteContract
 from stoker.testing.contract.periodic import PauseEntryContract, RegisterContract, RemoveEntryContract, TickContract
 from stoker.testing.contract.races import ProcessRaceContract, ThreadRaceContract
 from stoker.testing.contract.refusals import HandleContract, RefusalContract
+from stoker.testing.contract.replaying import ReplayContract
 from stoker.testing.contract.resend import ResendContract
 from stoker.testing.contract.routing import OldestContract, RoutingContract
 from stoker.testing.contract.settle import SettleContract
@@ -41,6 +42,7 @@ class StoreContract(
     ThenContract,
     DueContract,
     KeepingContract,
+    ReplayContract,
     JoiningContract,
     UniqueContract,
     ConflictContract,
