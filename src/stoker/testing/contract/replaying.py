@@ -12,6 +12,7 @@ from stoker.core.job import JobId, State, new_call
 from stoker.core.unique import UniqueKey
 from stoker.errors import EnqueueError
 from stoker.stores.base import Store
+from stoker.telemetry.board import Events
 from stoker.testing.contract.base import (
     HOUR,
     ContractTests,
@@ -108,4 +109,4 @@ class ReplayContract(ContractTests):
 
 def operations(store: Store) -> Operations:
     """Give the operator's verbs on a store."""
-    return Operations(store, "default", lambda: 0)
+    return Operations(store, "default", lambda: 0, Events())

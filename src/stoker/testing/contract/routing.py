@@ -16,6 +16,7 @@ from stoker.testing.contract.base import (
     Another,
     ContractTests,
     claim,
+    claim_one,
     enqueue,
     enqueue_one,
     job,
@@ -52,6 +53,12 @@ class RoutingContract(ContractTests):
         assert tick(store, registered(store), job(route="gpu"))
 
         assert store.run(store.routes()) == ["gpu"]
+
+    @needs(Capability.ATOMIC)
+    def test_the_routes_of_follow_ups_are_known(self, store: Store) -> None:
+        settle(store, claim_one(store), State.COMPLETED, then=(job(route="gpu"), job(route="ssd", due=Due(HOUR))))
+
+        assert sorted(store.run(store.routes())) == ["gpu", "ssd"]
 
     @needs(Capability.SELECTIVE)
     def test_routes_are_exact_and_case_sensitive(self, store: Store) -> None:
