@@ -29,7 +29,7 @@ class Capability(Flag):
     NOTE = auto()
     """`note`, `saved`: progress and checkpoints of running jobs."""
     LIMITS = auto()
-    """`admit`: concurrency limits and rates across workers."""
+    """`admit`, `define`: limits on running jobs and rates, across workers."""
     TICK = auto()
     """`register`, `entries`, `tick`, `pause_entries`, `remove_entries`: periodic entries, each tick at most once."""
     BATCH = auto()

@@ -59,11 +59,18 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """A step of a store in this process's reach: a function of a cursor and of the instant, run within the unit."""
+
+    call: Callable[[Any, int], Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
 class Command(Generic[T_co]):
     """One exchange with a store: ``steps`` run as one unit, ``read`` makes the answer of the replies."""
 
     name: str
-    steps: tuple[Sql, ...] | tuple[Apply] | tuple[Script]
+    steps: tuple[Sql | Inside, ...] | tuple[Apply] | tuple[Script]
     read: Callable[[Any], T_co]
     retry: Retry = Retry.SAFE
     joins: bool = False
@@ -78,3 +85,10 @@ class Rings(Command[T_co]):
     """Once it is committed, jobs of ``queues`` may have become available; None means of any queue."""
 
     queues: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wakes(Rings[T_co]):
+    """Once it is committed, jobs may have become available if ``wakes`` says so of the answer."""
+
+    wakes: Callable[[Any], bool] = bool

@@ -13,6 +13,7 @@ from typing import Any, Final, NewType
 
 import msgspec
 
+from stoker.core.limits import Gate
 from stoker.core.unique import UniqueKey
 
 JobId = NewType("JobId", str)
@@ -99,6 +100,8 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     """The first of a line of parents."""
     origin: JobId | None = None
     """The job this one replays."""
+    gates: tuple[Gate, ...] = ()
+    """What it must pass to become claimable, the most particular first."""
 
     def changed(self, *, meta: Mapping[str, object] | None = None, **fields: Any) -> NewJob:
         """Give this job with other fields; what ``meta`` has is added to what travels with it."""
@@ -223,6 +226,9 @@ class StoredJob(msgspec.Struct, frozen=True):
     """JSON text, as the latest note left it."""
     checkpoint: str | None = None
     """JSON text."""
+    gates: tuple[Gate, ...] = ()
+    gated: bool = False
+    """Available, but waiting at its gates."""
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -244,6 +250,8 @@ class QueueCount(msgspec.Struct, frozen=True):
     count: int
     oldest: int
     """The smallest ``run_at`` among them; for available jobs the store's now minus this is the lag."""
+    gated: int = 0
+    """How many of the available ones wait at their gates."""
 
 
 class Changed(msgspec.Struct, frozen=True):

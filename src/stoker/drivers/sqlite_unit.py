@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import TypeVar
 
-from stoker.core.command import Apply, Command, Replies, Row, Script, Sql
+from stoker.core.command import Apply, Command, Inside, Replies, Row, Script, Sql
 from stoker.errors import NotSupported
 
 T = TypeVar("T")
@@ -60,7 +60,9 @@ def exchange_inside(connection: sqlite3.Connection, command: Command[T], now: in
     return replies
 
 
-def _rows(cursor: sqlite3.Cursor, command: Command[T], step: Sql | Apply | Script, now: int) -> list[Row]:
+def _rows(cursor: sqlite3.Cursor, command: Command[T], step: Sql | Inside | Apply | Script, now: int) -> list[Row]:
+    if isinstance(step, Inside):
+        return list(step.call(cursor, now))
     if not isinstance(step, Sql):
         raise NotSupported(f"{command.name} was made by another store than this one", verb=command.name)
     if isinstance(step.params, Mapping):

@@ -32,6 +32,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
@@ -259,9 +260,21 @@ class Store(ABC):
         """Give the checkpoints of those of the jobs that have one."""
         self._refuse("saved", Capability.NOTE)
 
-    def admit(self, keys: Sequence[str]) -> Command[int]:
-        """Let limited jobs through their gates."""
+    def admit(self, limit: int) -> Command[Admitted]:
+        """Let up to ``limit`` waiting jobs through their gates, as far as those let them; claims find them then.
+
+        Of each gate no more than its rule says, whoever asks at once, by priority and then in the order in which they
+        became available. Jobs of paused queues and names stay. The places of jobs that ended or went back are free
+        again by themselves; so this only has something to do after jobs came, went, or time passed.
+        """
         self._refuse("admit", Capability.LIMITS)
+
+    def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
+        """Say what rules let in; without ``replace`` only those that nobody has defined yet.
+
+        A gate whose rule nobody has defined lets everything in. A lower limit lets go of no job that has its place.
+        """
+        self._refuse("define", Capability.LIMITS)
 
     def register(self, application: str, entries: Sequence[NewEntry], declared: bool, call: CallId) -> Command[Entries]:
         """Keep periodic entries of an application and give all that it has.

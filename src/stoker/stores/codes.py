@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from stoker.core.job import JobId, State
+from stoker.core.job import JobId, QueueCount, State
 
 STATES: Final = (
     State.SCHEDULED,
@@ -20,6 +20,8 @@ STATES: Final = (
 )
 CODES: Final = {state: code for code, state in enumerate(STATES, 1)}
 """The numbers under which states are stored; also written out in the SQL of the stores."""
+GATED: Final = 0
+"""What is stored for an available job that waits at its gates."""
 
 _LARGEST_ID: Final = 18
 _encoder = msgspec.json.Encoder()
@@ -44,7 +46,22 @@ def are_row_ids(ids: Sequence[JobId]) -> bool:
 
 def state_of(code: int) -> State:
     """Give the state of a number; one that nobody wrote on purpose shows as discarded: such a job never runs."""
+    if code == GATED:
+        return State.AVAILABLE
     return STATES[code - 1] if 1 <= code <= len(STATES) else State.DISCARDED
+
+
+def counted(rows: Iterable[Sequence[Any]]) -> list[QueueCount]:
+    """Make the counts of rows of queue, name, route, state's number, count and oldest; the gated are available too."""
+    found: dict[tuple[str, str, str, State], QueueCount] = {}
+    for queue, name, route, code, count, oldest in rows:
+        group = (queue, name, route, state_of(code))
+        other = found.get(group)
+        gated = count if code == GATED else 0
+        if other is not None:
+            count, oldest, gated = count + other.count, min(oldest, other.oldest), gated + other.gated
+        found[group] = QueueCount(*group, count, oldest, gated)
+    return list(found.values())
 
 
 def text(value: str) -> str:

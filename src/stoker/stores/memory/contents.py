@@ -21,6 +21,7 @@ from stoker.core.job import (
 )
 from stoker.core.periodic import Entry
 from stoker.stores.memory.agenda import Agenda
+from stoker.stores.memory.gates import Gates
 from stoker.stores.memory.lanes import Lanes
 from stoker.stores.memory.row import AVAILABLE, RUNNING, Lease, Row
 from stoker.stores.memory.slots import Slots
@@ -39,6 +40,7 @@ class Contents:
         """The routes that jobs have had, without the empty one."""
         self.leases: dict[Token, Lease] = {}
         self.slots = Slots()
+        self.gates = Gates(self)
         self.due = Agenda()
         self.ended = Agenda()
         self.receipts: dict[CallId, tuple[Enqueued, ...]] = {}
@@ -63,7 +65,10 @@ class Contents:
         run_at = now if job.due is NOW else job.due.resolve(now)
         if run_at <= now:
             row = Row(job_id, number, job, AVAILABLE, number, run_at, now, job.max_attempts)
-            self.lanes.of(job).add(row)
+            if job.gates:
+                self.gates.wait(row)
+            else:
+                self.lanes.of(job).add(row)
             self.rung.add(job.queue)
         else:
             row = Row(job_id, number, job, State.SCHEDULED, 0, run_at, now, job.max_attempts)
@@ -81,9 +86,18 @@ class Contents:
         row.state = AVAILABLE
         row.pos = next(self.numbers)
         row.run_at = run_at
-        self.lanes.of(row.job).add(row)
+        if row.job.gates:
+            self.gates.wait(row)
+        else:
+            self.lanes.of(row.job).add(row)
         self.rung.add(row.job.queue)
         self._follow(row)
+
+    def open_to_claims(self, row: Row) -> None:
+        """Put a job that was admitted behind those that are available; places in a lane only ever grow."""
+        row.pos = next(self.numbers)
+        self.lanes.of(row.job).add(row)
+        self.rung.add(row.job.queue)
 
     def to_later(self, row: Row, state: State, run_at: int) -> None:
         """Make a job scheduled or retryable for an instant."""
@@ -95,7 +109,7 @@ class Contents:
 
     def to_final(self, row: Row, state: State, keep: int | None) -> None:
         """End a job and keep it for ``keep`` µs; 0 deletes it at once."""
-        self._leave(row)
+        self._leave(row, for_good=True)
         row.state = state
         if keep == 0:
             self._erase(row)
@@ -109,7 +123,7 @@ class Contents:
 
     def remove(self, row: Row) -> None:
         """Delete a job that does not run."""
-        self._leave(row)
+        self._leave(row, for_good=True)
         self._erase(row)
 
     def take_back(self, row: Row) -> None:
@@ -127,11 +141,15 @@ class Contents:
         """Give the lease under which a running job is held."""
         return None if row.token is None else self.leases.get(row.token)
 
-    def _leave(self, row: Row) -> None:
+    def _leave(self, row: Row, *, for_good: bool = False) -> None:
+        gated = row.gated
+        if row.job.gates:
+            self.gates.leave(row, for_good=for_good)
         if row.state is RUNNING:
             self._unlease(row)
         elif row.state is AVAILABLE:
-            self.lanes.of(row.job).leave(row)
+            if not gated:
+                self.lanes.of(row.job).leave(row)
         elif row.state in FINAL:
             self.ended.remove(row)
         else:

@@ -7,6 +7,7 @@ from itertools import islice
 
 from stoker.core.filters import Filter
 from stoker.core.job import WAITING, Changed, JobId, Pause, State
+from stoker.stores.admission import paused_gate
 from stoker.stores.memory.contents import Contents
 from stoker.stores.memory.look import matching
 from stoker.stores.memory.row import Row
@@ -85,8 +86,15 @@ def pause(contents: Contents, kind: str, values: Sequence[str], paused: bool) ->
             standing[value] = contents.now
         else:
             del standing[value]
-            contents.rung.update([value] if kind == "queue" else contents.lanes.queues_of(value))
+            contents.gates.stir(paused_gate(kind, value))
+            contents.rung.update([value] if kind == "queue" else _queues_of(contents, value))
     return Changed(len(changed))
+
+
+def _queues_of(contents: Contents, name: str) -> set[str]:
+    """Give the queues in which jobs of a name are available."""
+    gated = (row.job.queue for row in contents.gates.waiting() if row.job.name == name)
+    return {*contents.lanes.queues_of(name), *gated}
 
 
 def paused(contents: Contents) -> list[Pause]:

@@ -43,14 +43,14 @@ def result(contents: Contents, id: JobId) -> Ending | None:
 
 def count(contents: Contents, queues: frozenset[str]) -> list[QueueCount]:
     """Count jobs by queue, name, route and state."""
-    groups: dict[tuple[str, str, str, State], tuple[int, int]] = {}
+    groups: dict[tuple[str, str, str, State], tuple[int, int, int]] = {}
     for row in contents.rows.values():
         job = row.job
         if not queues or job.queue in queues:
             group = (job.queue, job.name, job.route, row.state)
-            number, oldest = groups.get(group, (0, row.run_at))
-            groups[group] = (number + 1, min(oldest, row.run_at))
-    return [QueueCount(*group, number, oldest) for group, (number, oldest) in sorted(groups.items())]
+            number, oldest, gated = groups.get(group, (0, row.run_at, 0))
+            groups[group] = (number + 1, min(oldest, row.run_at), gated + row.gated)
+    return [QueueCount(*group, *numbers) for group, numbers in sorted(groups.items())]
 
 
 def any_work(contents: Contents, queues: Sequence[str], names: frozenset[str], routes: frozenset[str]) -> bool:
@@ -61,6 +61,8 @@ def any_work(contents: Contents, queues: Sequence[str], names: frozenset[str], r
     if any(contents.lanes.asked(queue, open_names, routes) for queue in open_queues):
         return True
     if any(_fits(row, asked, names, routes) for lease in contents.leases.values() for row in lease.rows.values()):
+        return True
+    if any(_fits(row, open_queues, open_names, routes) for row in contents.gates.waiting()):
         return True
     return any(_fits(row, open_queues, open_names, routes) for row in contents.due.due(contents.now))
 

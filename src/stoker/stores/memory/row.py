@@ -41,6 +41,8 @@ class Row(msgspec.Struct, gc=False, eq=False):
     cancelling: bool = False
     started: bool = False
     """A suspect that was marked as begun in its present claim."""
+    gated: bool = False
+    """Available, but waiting at its gates: it stands in no lane."""
     errors: tuple[AttemptFailure, ...] = ()
     progress: str | None = None
     checkpoint: str | None = None
@@ -96,4 +98,6 @@ def stored(row: Row) -> StoredJob:
         errors=row.errors,
         progress=row.progress,
         checkpoint=row.checkpoint,
+        gates=job.gates,
+        gated=row.gated,
     )

@@ -29,6 +29,7 @@ from stoker.core.job import (
 )
 from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
+from stoker.core.limits import Admitted, Rule
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
 from stoker.drivers.forks import follow_forks
@@ -57,6 +58,7 @@ class MemoryStore(Store):
         | Capability.RESULTS
         | Capability.TICK
         | Capability.NOTE
+        | Capability.LIMITS
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -206,6 +208,12 @@ class MemoryStore(Store):
 
     def paused(self) -> Command[list[Pause]]:
         return _command("paused", control.paused, writes=False)
+
+    def admit(self, limit: int) -> Command[Admitted]:
+        return _command("admit", lambda contents: contents.gates.admit(limit))
+
+    def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
+        return _command("define", lambda contents: contents.gates.define(rules, replace=replace))
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return _command("beat", lambda contents: look.beat(contents, worker, ttl))

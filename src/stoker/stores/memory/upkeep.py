@@ -20,6 +20,7 @@ def prune(contents: Contents, limit: int) -> Changed:
     drop_receipts(contents)
     contents.slots.prune(contents.now)
     contents.lanes.tidy()
+    contents.gates.tidy()
     rows = contents.ended.take(contents.now, limit)
     for row in rows:
         contents.remove(row)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from stoker.core.command import Replies, Sql
+from stoker.core.command import Replies, Sql, Value
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, Pause
 from stoker.stores.codes import encode
+from stoker.stores.postgres.gates import paused_gates
 from stoker.stores.postgres.match import where
 from stoker.stores.postgres.slots import CLOSE_WINDOWS, LOCK_NUMBER, TAKEN
 from stoker.stores.postgres.wire import LINED, STATE, read_ids
@@ -45,7 +46,7 @@ WITH {_MATCHING}, {_OFF}, flagged AS (
     WHERE id = ANY (ARRAY(SELECT id FROM ending WHERE keep_failed IS NULL OR keep_failed > 0))
 )
 {_TOLD.format(changed="chosen")}"""
-MAY_CANCEL: Final = "job.state IN (1, 2, 4) AND NOT job.cancelling"
+MAY_CANCEL: Final = "job.state IN (0, 1, 2, 4) AND NOT job.cancelling"
 
 _USES_KEY: Final = "(job.slot IS NOT NULL AND (job.slot_states >> 2) & 1 = 1)"
 # A step of its own: whoever looks whether a key is free must see what those did who had its lock before.
@@ -140,7 +141,10 @@ WITH paused AS (
     ON CONFLICT (kind, value) DO NOTHING RETURNING 1
 ) SELECT count(*) FROM paused"""
 RESUME: Final = """
-WITH resumed AS (
+WITH stirred AS (
+    INSERT INTO stoker.stirred (text) SELECT key FROM json_array_elements_text(:gates::json) AS key
+    WHERE EXISTS (SELECT FROM stoker.parked WHERE parked.key = key)
+), resumed AS (
     DELETE FROM stoker.pause
     WHERE kind = :kind::text AND value = ANY (ARRAY(SELECT json_array_elements_text(:values::json))) RETURNING 1
 ) SELECT count(*) FROM resumed"""
@@ -186,7 +190,8 @@ def changed(replies: Replies) -> Changed:
 
 def pause_step(kind: str, values: Sequence[str], *, paused: bool) -> Sql:
     """Pause or resume queues or names; what is as wished already is not counted."""
-    return Sql(PAUSE if paused else RESUME, {"kind": kind, "values": encode(list(values))})
+    params: dict[str, Value] = {"kind": kind, "values": encode(list(values))}
+    return Sql(PAUSE, params) if paused else Sql(RESUME, params | {"gates": paused_gates(kind, values)})
 
 
 def pause_changed(replies: Replies) -> Changed:

@@ -7,12 +7,13 @@ Jobs that differ in their arguments only share one statement, whose arguments tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
 from stoker.core.routes import UNTAGGED
+from stoker.core.limits import written
 from stoker.stores.codes import encode
 from stoker.stores.grouping import args_json, by_place, checked_args, shared_params, sharing
 
@@ -91,6 +92,30 @@ INSERT INTO stoker.route (route) SELECT value FROM json_array_elements_text(:rou
 WHERE value <> '' AND NOT EXISTS (SELECT FROM stoker.route WHERE route.route = value)"""
 
 
+# What the step before has put in line is taken out again, before anybody else can see it.
+GATE: Final = f"""
+WITH asked AS MATERIALIZED (
+    SELECT ids.id, item.value AS gates
+    FROM json_each_text(:gates::json) AS item JOIN {FRESH_IDS} AS ids ON ids.place = item.key::bigint
+), off AS (
+    DELETE FROM stoker.ready USING asked, stoker.job WHERE job.id = asked.id AND job.state = 2
+        AND ready.queue = job.queue AND ready.route = job.route AND ready.name = job.name
+        AND ready.priority = job.priority AND ready.pos = job.pos
+), moved AS (
+    UPDATE stoker.job SET gates = asked.gates, state = CASE job.state WHEN 2 THEN 0 ELSE job.state END
+    FROM asked WHERE job.id = asked.id RETURNING job.state, stoker.line_of(job) AS line, job.priority, job.pos, job.id
+), waits AS (
+    INSERT INTO stoker.waiting (line, kept, priority, pos, job)
+    SELECT line, 1, priority, pos, id FROM moved WHERE state = 0
+)
+INSERT INTO stoker.stirred (text) SELECT DISTINCT line FROM moved WHERE state = 0"""
+
+def gate_steps(jobs: Iterable[tuple[int, NewJob]], call: CallId) -> tuple[Sql, ...]:
+    """Give the step that lets those jobs of an open call, given with their places, that have gates wait at them."""
+    gates = {place: written(job.gates) for place, job in jobs if job.gates}
+    return (Sql(GATE, {"call": call, "gates": encode(gates)}, replan=True),) if gates else ()
+
+
 def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
     """Give the step that notes the routes of a call's jobs; none where they have no tags."""
     routes = {job.route for job in jobs}
@@ -100,14 +125,15 @@ def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that enqueue jobs without unique keys."""
     noting = route_steps(jobs)
-    if len(jobs) == 1:
+    gating = gate_steps(enumerate(jobs), call)
+    if len(jobs) == 1 and not gating:
         return (
             *noting,
             Sql(ENQUEUE_ONE, shared_params(jobs[0], call) | {"args": checked_args(jobs[0].args)}),
         )
     groups = sharing(dict(enumerate(jobs)))
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs)}
-    if len(groups) == 1:
+    if len(groups) == 1 and not gating:
         args = args_json([job.args for job in jobs])
         return (
             *noting,
@@ -117,7 +143,7 @@ def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
         for places, group in groups
     ]
-    return (*noting, Sql(OPEN, whole), *inserts, Sql(CLOSE, whole), Sql(IDS, whole))
+    return (*noting, Sql(OPEN, whole), *inserts, *gating, Sql(CLOSE, whole), Sql(IDS, whole))
 
 
 def plain_answers() -> Callable[[Replies], list[Enqueued]]:

@@ -11,13 +11,13 @@ import msgspec
 from stoker.core.command import Replies, Sql
 from stoker.core.filters import Filter
 from stoker.core.job import AttemptFailure, Ending, JobId, QueueCount, StoredJob, WorkerInfo
-from stoker.stores.codes import encode, row_ids, state_of
+from stoker.stores.codes import counted, encode, row_ids, state_of
 from stoker.stores.postgres.match import where
 from stoker.stores.postgres.wire import ERRORS, JOB_COLUMNS, STATE, numbers, stored
 
 # Of a running job the lease knows the worker and the start.
 FIND: Final = f"""
-SELECT job.id::text, job.shown, job.labels, job.cancelling, job.starts + (job.shown = 3)::integer,
+SELECT job.id::text, job.shown, job.state = 0, job.labels, job.cancelling, job.starts + (job.shown = 3)::integer,
     CASE job.shown WHEN 3 THEN lease.at ELSE job.started_at END,
     CASE job.shown WHEN 3 THEN lease.worker ELSE job.worker END,
     {ERRORS}, {", ".join(f"job.{column}" for column in JOB_COLUMNS)}
@@ -66,6 +66,11 @@ SELECT EXISTS (
     SELECT FROM queues CROSS JOIN names CROSS JOIN routes CROSS JOIN LATERAL (
         SELECT FROM stoker.ready
         WHERE ready.queue = queues.queue AND ready.route = routes.route AND ready.name = names.name LIMIT 1
+    ) AS first
+) OR EXISTS (
+    SELECT FROM queues CROSS JOIN names CROSS JOIN routes CROSS JOIN LATERAL (
+        SELECT FROM stoker.job
+        WHERE job.state = 0 AND job.queue = queues.queue AND job.route = routes.route AND job.name = names.name LIMIT 1
     ) AS first
 ) OR EXISTS (
     SELECT FROM stoker.job WHERE job.state = 2 AND job.id = ANY (ARRAY(SELECT unnest(ids) FROM stoker.lease))
@@ -124,10 +129,7 @@ def count_step(queues: Sequence[str]) -> Sql:
 
 def counts(replies: Replies) -> list[QueueCount]:
     """Read the counts."""
-    return [
-        QueueCount(queue, name, route, state_of(state), number, oldest)
-        for queue, name, route, state, number, oldest in replies[0]
-    ]
+    return counted(replies[0])
 
 
 def routes(replies: Replies) -> list[str]:

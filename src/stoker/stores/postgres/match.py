@@ -6,7 +6,7 @@ from typing import Final
 
 from stoker.core.filters import Filter
 from stoker.core.job import State
-from stoker.stores.codes import CODES, encode
+from stoker.stores.codes import CODES, GATED, encode
 from stoker.stores.postgres.wire import STATE, numbers
 
 _LABELS: Final = """EXISTS (SELECT FROM json_array_elements_text(job.labels::json) AS label
@@ -67,7 +67,7 @@ def where(only: Filter) -> tuple[str, dict[str, str | int | None]]:
 def _states(states: tuple[State, ...]) -> list[str]:
     terms = [text for indexed, text in _INDEXED_STATES if indexed.issuperset(states)]
     codes = {CODES[state] for state in states}
-    stored = sorted({2 if code == 3 else code for code in codes})
+    stored = sorted({2 if code == 3 else code for code in codes} | ({GATED} if 2 in codes else set()))
     terms.append(f"job.state IN ({', '.join(map(str, stored))})")
     if len(codes & {2, 3}) == 1:
         terms.append(f"{STATE} IN ({', '.join(map(str, sorted(codes)))})")

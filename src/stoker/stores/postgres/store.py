@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
-from stoker.core.command import Command, Retry, Rings, Sql
+from stoker.core.command import Command, Retry, Rings, Sql, Wakes
 from stoker.core.filters import Filter
 from stoker.core.finding import Finding
 from stoker.core.job import (
@@ -28,6 +28,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
@@ -44,6 +45,7 @@ from stoker.stores.grouping import sort_out
 from stoker.stores.postgres import (
     completing,
     control,
+    gates,
     intake,
     look,
     noting,
@@ -81,6 +83,7 @@ class PostgresStore(Store):
         | Capability.RESULTS
         | Capability.TICK
         | Capability.NOTE
+        | Capability.LIMITS
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -119,7 +122,8 @@ class PostgresStore(Store):
             return self._joining.run(on, self._waiting.notifying(command))
         announcement = self._waiting.announcement(command)
         answer = self._driver.run(command, announcement)
-        self._waiting.committed(command, announcement)
+        if not isinstance(command, Wakes) or command.wakes(answer):
+            self._waiting.committed(command, announcement)
         return answer
 
     async def arun(self, command: Command[T], on: object | None = None) -> T:
@@ -128,7 +132,8 @@ class PostgresStore(Store):
             return await self._joining.arun(on, self._waiting.notifying(command))
         announcement = self._waiting.announcement(command)
         answer = await self._driver.arun(command, announcement)
-        self._waiting.committed(command, announcement)
+        if not isinstance(command, Wakes) or command.wakes(answer):
+            self._waiting.committed(command, announcement)
         return answer
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
@@ -277,6 +282,12 @@ class PostgresStore(Store):
     def paused(self) -> Command[list[Pause]]:
         return _reading("paused", Sql(control.PAUSED, {}), control.pauses)
 
+    def admit(self, limit: int) -> Command[Admitted]:
+        return Wakes("admit", (Sql(gates.ADMIT, {"limit": limit}),), gates.admitted, durable=False, wakes=_let_in)
+
+    def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
+        return Command("define", (gates.define_step(rules, replace=replace),), lambda _: None)
+
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return Command("beat", (look.beat_step(worker, ttl),), lambda _: None, durable=False)
 
@@ -306,6 +317,10 @@ class PostgresStore(Store):
 
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return _reading("saved", noting.saved_step(ids), noting.saved)
+
+
+def _let_in(admitted: Admitted) -> bool:
+    return admitted.count > 0
 
 
 def _reading(name: str, step: Sql, read: Any) -> Command[Any]:

@@ -8,6 +8,7 @@ whether a key is free looks in a later step, and so sees what the one before did
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
-from stoker.stores.postgres.intake import CLOSE, COLUMNS, FRESH_IDS, INSERT, TIMES, VALUES, route_steps
+from stoker.stores.postgres.intake import CLOSE, COLUMNS, FRESH_IDS, INSERT, TIMES, VALUES, gate_steps, route_steps
 from stoker.stores.postgres.slots import LOCK_NUMBER, TAKEN
 
 LOCK_KEYS: Final = f"""
@@ -56,7 +57,7 @@ WITH {_ASKED}, held AS MATERIALIZED (
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), later AS MATERIALIZED (
     SELECT id FROM stoker.job
-    WHERE :policy::text <> 'keep' AND id = ANY (ARRAY(SELECT holder FROM held)) AND state IN (1, 4)
+    WHERE :policy::text <> 'keep' AND id = ANY (ARRAY(SELECT holder FROM held)) AND state IN (0, 1, 4)
     ORDER BY id FOR UPDATE
 ), waiting AS (
     SELECT id FROM available UNION ALL SELECT id FROM later
@@ -95,7 +96,7 @@ RESCHEDULE: Final = f"""
 WITH {_WISHES}, moving AS MATERIALIZED (
     SELECT job.id, job.state, job.queue, job.route, job.name, job.priority, job.pos, wish.pos AS place, wish.run_at,
         wish.now
-    FROM wish JOIN stoker.job ON job.id = wish.id WHERE NOT (wish.run_at <= wish.now AND job.state = 2)
+    FROM wish JOIN stoker.job ON job.id = wish.id WHERE NOT (wish.run_at <= wish.now AND job.state IN (0, 2))
 ), off AS (
     DELETE FROM stoker.ready USING moving WHERE moving.state = 2 AND ready.queue = moving.queue
         AND ready.route = moving.route AND ready.name = moving.name AND ready.priority = moving.priority
@@ -145,7 +146,7 @@ def store_steps(found: Sorted, call: CallId) -> list[Sql]:
     for layer in found.layers:
         for places, group in sharing(layer):
             steps += _group_steps(places, group, call)
-    return steps
+    return [*steps, *gate_steps(chain.from_iterable(part.items() for part in (found.plain, *found.layers)), call)]
 
 
 def unique_answers(jobs: Sequence[NewJob], found: Sorted) -> Callable[[Replies], list[Enqueued]]:

@@ -140,11 +140,22 @@ DELETE FROM stoker.worker
 WHERE id = ANY (ARRAY(SELECT id FROM stoker.worker WHERE until <= :now FOR UPDATE SKIP LOCKED))"""
 
 
+# A rate whose bucket is full again is as good as one that was never used.
+FORGET_BUCKETS: Final = """
+WITH full_again AS MATERIALIZED (
+    SELECT key FROM stoker.bucket WHERE NOT EXISTS (
+        SELECT FROM stoker.rule WHERE rule.name = split_part(bucket.key, '=', 1)
+            AND rule.starts IS NOT NULL AND bucket.at + rule.per >= :now
+    ) FOR UPDATE SKIP LOCKED
+)
+DELETE FROM stoker.bucket WHERE key = ANY (ARRAY(SELECT key FROM full_again))"""
+
+
 def prune_steps(limit: int, marks: Marks) -> tuple[Sql, ...]:
     """Give the steps that delete what is kept no longer, each a bounded batch that begins where the last one ended."""
     params: dict[str, Value] = {"limit": limit, "kept": RECEIPTS_KEPT_FOR}
     params |= {"expired_from": marks.expired_from, "taken_from": marks.taken_from}
-    return tuple(Sql(text, params) for text in (PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS))
+    return tuple(Sql(text, params) for text in (PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS, FORGET_BUCKETS))
 
 
 def pruned(marks: Marks) -> Callable[[Replies], Changed]:

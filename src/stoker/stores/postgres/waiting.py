@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from stoker.core.clock import Clock
-from stoker.core.command import Command, Rings, Sql, Value
+from stoker.core.command import Command, Rings, Sql, Value, Wakes
 from stoker.drivers.bell import Bell
 from stoker.drivers.forks import follow_forks
 from stoker.drivers.postgres import PostgresDriver
@@ -91,7 +91,7 @@ class Waiting:
 
     def announcement(self, command: Command[Any]) -> Sql | None:
         """Give what is to tell other processes right behind the command; None if nothing is, or one was just told."""
-        if not isinstance(command, Rings):
+        if not isinstance(command, Rings) or isinstance(command, Wakes):
             return None
         with self._lock:
             now = time.monotonic()

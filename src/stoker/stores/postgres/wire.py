@@ -8,12 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
+from stoker.core.limits import read
 from stoker.stores.codes import row_ids, state_of
 
-STATE: Final = """(CASE WHEN job.state = 2 AND NOT EXISTS (SELECT FROM stoker.ready WHERE ready.queue = job.queue
-    AND ready.route = job.route AND ready.name = job.name AND ready.priority = job.priority AND ready.pos = job.pos)
+STATE: Final = """(CASE WHEN job.state = 0 THEN 2 WHEN job.state = 2 AND NOT EXISTS (SELECT FROM stoker.ready
+    WHERE ready.queue = job.queue AND ready.route = job.route AND ready.name = job.name AND ready.priority = job.priority AND ready.pos = job.pos)
     THEN 3 ELSE job.state END)"""
-"""The state of a row called ``job``: 2 in the row stands for available and for running."""
+"""The state of a row called ``job``: 2 in the row stands for available and for running, 0 for waiting at gates."""
 
 LINED: Final = """lined AS (
     INSERT INTO stoker.ready (queue, route, name, priority, pos, id, run_at, size)
@@ -50,6 +51,7 @@ JOB_COLUMNS: Final = (
     "origin",
     "progress",
     "checkpoint",
+    "gates",
 )
 
 ERRORS: Final = """(
@@ -77,14 +79,16 @@ def plain(value: str) -> str:
 
 def stored(row: Any) -> StoredJob:
     """Make a job of the columns that `look.FIND` gives."""
-    id, state, labels, cancelling, starts, started_at, worker, errors, *columns = row
+    id, state, gated, labels, cancelling, starts, started_at, worker, errors, *columns = row
     fields = dict(zip(JOB_COLUMNS, columns, strict=True))
+    fields["gates"] = read(fields["gates"])
     return StoredJob(
         id=JobId(id),
         state=state_of(state),
         labels=_labels.decode(labels),
         cancelling=cancelling and state_of(state) is State.RUNNING,
         starts=starts,
+        gated=gated,
         started_at=started_at,
         worker=worker,
         errors=tuple(AttemptFailure(*error) for error in _errors.decode(errors or "[]")),

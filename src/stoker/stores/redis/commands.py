@@ -34,6 +34,8 @@ KEYS: Final = (
     ),
     *("counts", "blocks", "slots", "windows", "calls0", "calls1", "calls2", "paused", "workers", "leaders"),
     "entries",
+    *("gates", "waiting", "places", "unheard", "spent", "stirred", "parked", "lines"),
+    *("buckets", "filled", "alarms", "rules"),
 )
 """Every key of a store, without its prefix."""
 

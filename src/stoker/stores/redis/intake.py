@@ -10,8 +10,9 @@ from operator import attrgetter
 from typing import Any
 
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.core.limits import written
 from stoker.core.settlement import Settlement
-from stoker.errors import DuplicateJob
+from stoker.errors import DuplicateJob, EnqueueError
 from stoker.stores.redis.commands import Arg
 from stoker.stores.redis.wire import escaped, lane, order, static
 
@@ -31,6 +32,7 @@ _shared = attrgetter(
     "parent",
     "root",
     "origin",
+    "gates",
 )
 
 
@@ -110,9 +112,17 @@ def _headers(jobs: Sequence[NewJob]) -> tuple[list[Arg], dict[int, int]]:
         first = jobs[places[0]]
         within = None if first.unique is None else first.unique.within
         policy = "" if first.unique is None else first.unique.on_conflict
-        args += [*_header(first), first.version, policy, "" if within is None else within]
+        args += [*_header(first), first.version, policy, "" if within is None else within, _gates_text(first)]
         group_of |= dict.fromkeys(places, number)
     return args, group_of
+
+
+def _gates_text(job: NewJob) -> bytes:
+    """Write a job's gates; EnqueueError for a key that could not be told from others."""
+    text = written(job.gates)
+    if any(mark in text for mark in "\0\1\2") or text.count("\n") > len(job.gates):
+        raise EnqueueError(f"{text!r}: the key of a gate may hold no control characters")
+    return text.encode()
 
 
 def _header(job: NewJob) -> list[Arg]:

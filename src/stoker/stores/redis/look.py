@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from stoker.core.job import Changed, Ending, JobId, Moved, Pause, QueueCount, WorkerInfo
+from stoker.core.limits import Admitted, Rule
+from stoker.stores.codes import counted
 from stoker.stores.redis.commands import Arg
 from stoker.stores.redis.wire import encode, failure_of, state_of
 
@@ -28,16 +30,21 @@ def ending(reply: Any) -> Ending | None:
 
 def counts(reply: list[bytes]) -> list[QueueCount]:
     """Read the counts; a group is its state's number and its lane."""
-    found: list[QueueCount] = []
-    for group, number, oldest in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
-        queue, route, name, _ = group[1:].decode().split("\0")
-        found.append(QueueCount(queue, name, route, state_of(int(group[:1])), int(number), int(oldest)))
+    rows = [
+        (*_lane_of(group), int(group[:1]), int(number), int(oldest))
+        for group, number, oldest in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+    ]
+    found = counted(rows)
     return sorted(found, key=lambda count: (count.queue, count.name, count.route, count.state))
 
 
 def routes(reply: list[bytes]) -> list[str]:
     """Read the routes."""
     return sorted(route.decode() for route in reply)
+def _lane_of(group: bytes) -> tuple[str, str, str]:
+    """Give queue, name and route of a group."""
+    queue, route, name, _ = group[1:].decode().split("\0")
+    return queue, name, route
 
 
 def any_args(queues: Sequence[str], names: Sequence[str], routes: Sequence[str]) -> list[Arg]:
@@ -75,6 +82,21 @@ def promoted(reply: Any) -> Moved:
     """Read the answer of a promote."""
     moved, due = reply
     return Moved(moved, None if due is None else int(due))
+
+
+def admitted(reply: Any) -> Admitted:
+    """Read the answer of an admit."""
+    count, more, next_at, now = reply
+    return Admitted(count, bool(more), None if next_at is None else int(next_at), int(now))
+
+
+def rules_args(rules: Sequence[Rule], *, replace: bool) -> list[Arg]:
+    """Give what `define.lua` takes."""
+    args: list[Arg] = [int(replace)]
+    for rule in rules:
+        said = ("-" if number is None else str(number) for number in (rule.running, rule.starts))
+        args += [rule.name, " ".join((*said, str(rule.per)))]
+    return args
 
 
 def pruned(reply: Any) -> Changed:

@@ -27,6 +27,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
@@ -61,6 +62,7 @@ class RedisStore(Store):
         | Capability.RESULTS
         | Capability.TICK
         | Capability.NOTE
+        | Capability.LIMITS
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -148,7 +150,7 @@ class RedisStore(Store):
         check_enqueue(jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], writes=False)
-        if all(job.unique is None for job in jobs):
+        if all(job.unique is None and not job.gates for job in jobs):
             args, read, script = intake.plain_args(jobs, call), intake.plain_answers(len(jobs)), "enqueue"
         else:
             args, read, script = intake.unique_args(jobs, call), intake.unique_answers(jobs), "unique"
@@ -233,6 +235,12 @@ class RedisStore(Store):
 
     def paused(self) -> Command[list[Pause]]:
         return self._scripts.command("paused", [], look.pauses)
+
+    def admit(self, limit: int) -> Command[Admitted]:
+        return self._scripts.command("admit", [limit], look.admitted)
+
+    def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
+        return self._scripts.command("define", look.rules_args(rules, replace=replace), lambda _: None)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return self._scripts.command("beat", look.beat_args(worker, ttl), lambda _: None)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from stoker.core.job import AttemptFailure, Claim, JobId, NewJob, State, StoredJob, Token
+from stoker.core.limits import read as read_gates
 from stoker.errors import EnqueueError
 
 STATES: Final = (
@@ -23,6 +24,7 @@ STATES: Final = (
 )
 CODES: Final = {state: code for code, state in enumerate(STATES, 1)}
 """The numbers under which states are stored; also written out in the scripts."""
+GATED: Final = 0
 
 _MIDDLE: Final = 50_000
 """Priorities are stored as what is missing to this, in five digits, so that higher ones sort first."""
@@ -63,6 +65,7 @@ class JobRow(msgspec.Struct, array_like=True):
     root: str | None
     labels: tuple[str, ...]
     origin: str | None
+    gates: str | None
     errors: list[tuple[int, int, str, str, str, str]]
     progress: str | None = None
     checkpoint: str | None = None
@@ -119,8 +122,8 @@ def static(job: NewJob) -> bytes:
 
 
 def state_of(code: int) -> State:
-    """Give the state of a number."""
-    return STATES[code - 1]
+    """Give the state of a number; an available job that waits at its gates has one of its own."""
+    return State.AVAILABLE if code == GATED else STATES[code - 1]
 
 
 def failure_of(error: Sequence[Any]) -> AttemptFailure:
@@ -208,4 +211,6 @@ def _stored(row: JobRow) -> StoredJob:
         errors=tuple(map(failure_of, row.errors)),
         progress=row.progress,
         checkpoint=row.checkpoint,
+        gates=read_gates(row.gates),
+        gated=row.state == GATED,
     )

@@ -10,6 +10,7 @@ from stoker.core.command import Replies, Sql, Value
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, JobId, Pause
 from stoker.stores.codes import encode
+from stoker.stores.sqlite.gates import stir_paused
 from stoker.stores.sqlite.match import where
 from stoker.stores.sqlite.upkeep import ADVANCE_IF_CHANGED
 from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, read_array
@@ -34,7 +35,7 @@ WHERE id IN (SELECT job.id FROM stoker_job AS job WHERE {may} ORDER BY job.id LI
 
 _TO_AVAILABLE: Final = "pos = (SELECT value FROM stoker_counter) + chosen.place, run_at = :now"
 
-MAY_CANCEL: Final = "(job.state IN (1, 2, 4) OR (job.state = 3 AND NOT job.cancelling))"
+MAY_CANCEL: Final = "(job.state IN (0, 1, 2, 4) OR (job.state = 3 AND NOT job.cancelling))"
 CANCEL: Final = """cancelling = (state = 3), pos = 0, finished_at = CASE state WHEN 3 THEN finished_at ELSE :now END,
     expires_at = CASE state WHEN 3 THEN expires_at ELSE :now + keep_failed END,
     state = CASE state WHEN 3 THEN 3 ELSE 6 END"""
@@ -129,12 +130,13 @@ def retried(limit: int, replies: Replies) -> Changed:
 
 def pause_steps(kind: str, values: Sequence[str], *, paused: bool) -> tuple[Sql, ...]:
     """Pause or resume queues or names; what is as wished already is not counted."""
-    return (Sql(PAUSE if paused else RESUME, {"kind": kind, "values": encode(list(values))}), Sql(CHANGES, {}))
+    steps = (Sql(PAUSE if paused else RESUME, {"kind": kind, "values": encode(list(values))}), Sql(CHANGES, {}))
+    return steps if paused else (*steps, stir_paused(kind, values))
 
 
 def pause_changed(replies: Replies) -> Changed:
     """Read the answer of a pause."""
-    return Changed(replies[-1][0][0])
+    return Changed(replies[1][0][0])
 
 
 def pauses(replies: Replies) -> list[Pause]:

@@ -13,6 +13,7 @@ from typing import Final
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
 from stoker.core.routes import UNTAGGED
+from stoker.core.limits import written
 from stoker.stores.codes import encode
 from stoker.stores.grouping import args_json, by_place, shared_params, sharing
 
@@ -51,6 +52,23 @@ INSERT INTO stoker_route (route) SELECT value FROM json_each(:routes) WHERE valu
 ON CONFLICT (route) DO NOTHING"""
 
 
+# The trigger on `pos` lets those wait that are available.
+GATE: Final = f"""
+UPDATE stoker_job NOT INDEXED SET gates = asked.gates, pos = pos
+FROM (
+    SELECT fresh.first + CAST(item.key AS INTEGER) AS id, item.value AS gates
+    FROM {FRESH} AS fresh CROSS JOIN json_each(:gates) AS item LIMIT -1
+) AS asked
+WHERE stoker_job.id = asked.id"""
+
+USE_KEYS: Final = "UPDATE stoker_counter SET keys = 1 WHERE keys = 0"
+
+def gate_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
+    """Give the steps that let those jobs of a call that have gates wait at them; none if none has."""
+    gates = {place: written(job.gates) for place, job in enumerate(jobs) if job.gates}
+    return (Sql(USE_KEYS, {}), Sql(GATE, {"call": call, "gates": encode(gates)})) if gates else ()
+
+
 def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
     """Give the step that notes the routes of a call's jobs; none where they have no tags."""
     routes = {job.route for job in jobs}
@@ -68,7 +86,7 @@ def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(these)})
         for (_, group), these in zip(groups, args, strict=True)
     ]
-    return (Sql(RECEIPT, whole), *route_steps(jobs), *inserts, Sql(ADVANCE, whole), Sql(FIRST, whole))
+    return (Sql(RECEIPT, whole), *route_steps(jobs), *inserts, *gate_steps(jobs, call), Sql(ADVANCE, whole), Sql(FIRST, whole))
 
 
 def plain_answers(count: int) -> Callable[[Replies], list[Enqueued]]:

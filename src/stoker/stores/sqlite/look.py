@@ -11,7 +11,7 @@ import msgspec
 from stoker.core.command import Replies, Sql
 from stoker.core.filters import Filter
 from stoker.core.job import AttemptFailure, Ending, JobId, QueueCount, StoredJob, WorkerInfo
-from stoker.stores.codes import encode, row_ids, state_of
+from stoker.stores.codes import counted, encode, row_ids, state_of
 from stoker.stores.sqlite.match import where
 from stoker.stores.sqlite.wire import JOB_ROW, read_array, read_jobs
 
@@ -33,7 +33,7 @@ SELECT CAST((SELECT json_group_array(json_array(
     CAST(queue AS TEXT), CAST(name AS TEXT), CAST(route AS TEXT), state, count, CAST(oldest AS INTEGER)
 )) FROM (
     SELECT queue, name, route, state, count(*) AS count, min(run_at) AS oldest FROM stoker_job
-    WHERE (:all OR queue IN (SELECT value FROM json_each(:queues))) AND state BETWEEN 1 AND 7
+    WHERE (:all OR queue IN (SELECT value FROM json_each(:queues))) AND state BETWEEN 0 AND 7
     GROUP BY queue, name, route, state
 )) AS BLOB) AS counts"""
 
@@ -51,6 +51,10 @@ SELECT EXISTS (
     CROSS JOIN stoker_job AS job INDEXED BY stoker_job_ready
         ON job.queue = queue.value AND job.route = route.value AND job.name = name.value
     WHERE job.state = 2
+) OR EXISTS (
+    SELECT 1 FROM stoker_job AS job INDEXED BY stoker_job_gated
+    WHERE job.state = 0 AND job.queue IN ({_OPEN_QUEUES}) AND job.name IN ({_OPEN_NAMES})
+        AND job.route IN (SELECT value FROM json_each(:routes))
 ) OR EXISTS (
     SELECT 1 FROM stoker_lease AS lease CROSS JOIN json_each(lease.ids) AS one
     CROSS JOIN stoker_job AS job NOT INDEXED ON job.id = one.value
@@ -109,10 +113,7 @@ def count_step(queues: Sequence[str]) -> Sql:
 
 def counts(replies: Replies) -> list[QueueCount]:
     """Read the counts."""
-    return [
-        QueueCount(queue, name, route, state_of(state), number, oldest)
-        for queue, name, route, state, number, oldest in read_array(replies[0][0][0])
-    ]
+    return counted(read_array(replies[0][0][0]))
 
 
 def routes(replies: Replies) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from stoker.core.filters import Filter
 from stoker.core.job import State
-from stoker.stores.codes import CODES, encode, row_ids
+from stoker.stores.codes import CODES, GATED, encode, row_ids
 
 ARGS_FUNCTION: Final = "stoker_args_are"
 """The name under which `args_are` is known to SQL."""
@@ -32,7 +32,6 @@ _INSTANTS: Final = {
 
 # The planner takes a partial index only for a condition that is written like the index's own.
 _INDEXED_STATES: Final = (
-    (frozenset({State.AVAILABLE}), "job.state = 2"),
     (frozenset({State.SCHEDULED, State.RETRYABLE}), "job.state IN (1, 4)"),
     (frozenset({State.CANCELLED, State.DISCARDED}), "job.state IN (6, 7)"),
 )
@@ -86,7 +85,8 @@ def args_are(args: bytes, wanted: str) -> bool:
 
 def _states(states: tuple[State, ...]) -> list[str]:
     terms = [text for indexed, text in _INDEXED_STATES if indexed.issuperset(states)]
-    return [*terms, f"job.state IN ({', '.join(str(CODES[state]) for state in states)})"]
+    codes = [CODES[state] for state in states] + ([GATED] if State.AVAILABLE in states else [])
+    return [*terms, f"job.state IN ({', '.join(map(str, codes))})"]
 
 
 def _at(value: object, path: list[str]) -> object:

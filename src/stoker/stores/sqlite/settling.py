@@ -52,8 +52,8 @@ UPDATE stoker_job NOT INDEXED SET pos = 0
 WHERE id IN (
     SELECT one.value FROM json_each(CASE WHEN (SELECT keys FROM stoker_counter) THEN :claims ELSE '{}' END) AS claim
     CROSS JOIN json_each(claim.value) AS one
-) AND slot IS NOT NULL AND state = 5"""
-"""Lets the keys of completed jobs follow (see the trigger stoker_key_follows)."""
+) AND (slot IS NOT NULL OR gates IS NOT NULL) AND state = 5"""
+"""Lets the keys and gates of completed jobs follow (see the triggers stoker_key_follows and stoker_gates_follow)."""
 
 RECORD: Final = """
 INSERT INTO stoker_failure (job, attempt, at, type, message, trace, worker)

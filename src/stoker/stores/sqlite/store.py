@@ -10,7 +10,7 @@ from typing import ClassVar, TypeVar
 
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
-from stoker.core.command import Command, Retry, Rings, Sql
+from stoker.core.command import Command, Retry, Rings, Sql, Wakes
 from stoker.core.filters import Filter
 from stoker.core.job import (
     CallId,
@@ -29,6 +29,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
@@ -39,7 +40,7 @@ from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue, check_tick
 from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
-from stoker.stores.sqlite import control, intake, look, noting, periodic, schema, settling, unique, upkeep, work
+from stoker.stores.sqlite import control, gates, intake, look, noting, periodic, schema, settling, unique, upkeep, work
 from stoker.stores.sqlite.commands import Sheds
 from stoker.stores.sqlite.following import with_following
 from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
@@ -66,6 +67,7 @@ class SqliteStore(Store):
         | Capability.RESULTS
         | Capability.TICK
         | Capability.NOTE
+        | Capability.LIMITS
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -100,14 +102,14 @@ class SqliteStore(Store):
     def run(self, command: Command[T], on: object | None = None) -> T:
         """Run a command in this thread; ``on`` is a `sqlite3.Connection` whose open transaction it joins."""
         if on is None:
-            return self._driver.run(command)
+            return self._woken(command, self._driver.run(command))
         now = self._clock.now()
         return command.read(join(on, self._driver.path, self.url, command, now, self._prepare_inside))
 
     async def arun(self, command: Command[T], on: object | None = None) -> T:
         """Run a command without blocking the event loop, except on a caller's connection, which is bound to it."""
         if on is None:
-            return await self._driver.arun(command)
+            return self._woken(command, await self._driver.arun(command))
         return self.run(command, on)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
@@ -154,8 +156,15 @@ class SqliteStore(Store):
         if missing:
             schema.apply(connection, missing, self._clock.now())
 
+    def _woken(self, command: Command[T], answer: T) -> T:
+        if isinstance(command, Wakes) and command.wakes(answer):
+            self._waiting.ring(command.queues)
+        return answer
+
     def _committed(self, command: Command[object]) -> None:
         match command:
+            case Wakes():
+                pass
             case Rings():
                 self._waiting.ring(command.queues)
             case Sheds():
@@ -265,6 +274,12 @@ class SqliteStore(Store):
     def paused(self) -> Command[list[Pause]]:
         return Command("paused", (Sql(control.PAUSED, {}),), control.pauses, writes=False)
 
+    def admit(self, limit: int) -> Command[Admitted]:
+        return Wakes("admit", gates.admit_steps(limit), gates.admitted, durable=False, wakes=_let_in)
+
+    def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
+        return Rings("define", gates.define_steps(rules, replace=replace), lambda _: None)
+
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return Command("beat", (look.beat_step(worker, ttl),), lambda _: None, durable=False)
 
@@ -294,3 +309,6 @@ class SqliteStore(Store):
 
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return Command("saved", (noting.saved_step(ids),), noting.saved, writes=False)
+
+def _let_in(admitted: Admitted) -> bool:
+    return admitted.count > 0

@@ -11,7 +11,7 @@ from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
-from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT, route_steps
+from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT, USE_KEYS, gate_steps, route_steps
 from stoker.stores.sqlite.wire import read_array
 
 # Jobs that insist on a free key are looked at before anything is written; a conflict makes the call never fresh.
@@ -36,7 +36,7 @@ FROM (
     FROM {FRESH} AS fresh
     CROSS JOIN (SELECT CAST(key AS INTEGER) AS place, json_extract(value, '$[0]') AS key FROM json_each(:jobs)) AS asked
     LEFT JOIN stoker_slot AS slot ON slot.key = asked.key AND (slot.held OR slot.until > :now)
-    LEFT JOIN stoker_job AS job NOT INDEXED ON job.id = slot.holder AND job.state IN (1, 2, 4)
+    LEFT JOIN stoker_job AS job NOT INDEXED ON job.id = slot.holder AND job.state IN (0, 1, 2, 4)
 )"""
 
 _ANSWERED: Final = f"""{FRESH} AS fresh
@@ -74,7 +74,7 @@ FROM (
     SELECT answer.job AS id, fresh.first + asked.place AS pos, coalesce(:at, :now + :delay) AS run_at
     FROM {_ANSWERED} AND answer.duplicate LIMIT -1
 ) AS wish
-WHERE stoker_job.id = wish.id AND NOT (wish.run_at <= :now AND state = 2)"""
+WHERE stoker_job.id = wish.id AND NOT (wish.run_at <= :now AND state IN (0, 2))"""
 
 REPLY: Final = """
 SELECT first + 0 AS first, CAST(conflict AS BLOB) AS conflict, CAST((
@@ -83,8 +83,6 @@ SELECT first + 0 AS first, CAST(conflict AS BLOB) AS conflict, CAST((
 FROM stoker_call WHERE call = :call"""
 
 FORGET: Final = "DELETE FROM stoker_call WHERE call = :call AND conflict IS NOT NULL"
-
-USE_KEYS: Final = "UPDATE stoker_counter SET keys = 1 WHERE keys = 0"
 
 _FOLLOWING: Final = {"replace": (REPLACE,), "reschedule": (RESCHEDULE,)}
 
@@ -105,7 +103,7 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
     for layer in found.layers:
         for places, group in sharing(layer):
             steps += _group_steps(places, group, call)
-    steps += [Sql(ADVANCE, whole), Sql(REPLY, whole)]
+    steps += [*gate_steps(jobs, call), Sql(ADVANCE, whole), Sql(REPLY, whole)]
     if insisting:
         steps.append(Sql(FORGET, whole))
     return tuple(steps)

@@ -136,13 +136,20 @@ WHERE first IN (SELECT first FROM stoker_call ORDER BY first LIMIT :limit) AND a
 
 MORE_RECEIPTS: Final = "SELECT (SELECT at < :now - :kept FROM stoker_call ORDER BY first LIMIT 1) AS more"
 
+# A rate whose bucket is full again is as good as one that was never used.
+FORGET_BUCKETS: Final = """
+DELETE FROM stoker_bucket WHERE NOT EXISTS (
+    SELECT 1 FROM stoker_rule AS rule
+    WHERE rule.name = substr(stoker_bucket.key, 1, instr(stoker_bucket.key, '=') - 1)
+        AND rule.starts IS NOT NULL AND stoker_bucket.at + rule.per >= :now)"""
+
 FORGET_WORKERS: Final = "DELETE FROM stoker_worker WHERE until <= :now"
 
 
 def prune_steps(limit: int) -> tuple[Sql, ...]:
     """Give the steps that delete what is kept no longer."""
     params = {"limit": limit, "kept": RECEIPTS_KEPT_FOR}
-    texts = (TELL_EXPIRED, PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS, MORE_RECEIPTS)
+    texts = (TELL_EXPIRED, PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS, FORGET_BUCKETS, MORE_RECEIPTS)
     return tuple(Sql(text, params) for text in texts)
 
 

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from stoker.core.job import AttemptFailure, Claim, JobId, StoredJob, Token
-from stoker.stores.codes import state_of
+from stoker.core.limits import read as read_gates
+from stoker.stores.codes import GATED, state_of
 
 T = TypeVar("T")
 
@@ -63,6 +64,7 @@ class JobRow(msgspec.Struct, array_like=True):
     parent: str | None
     root: str | None
     origin: str | None
+    gates: str | None
     errors: list[tuple[int, int, str, str, str, str]]
     progress: str | None
     checkpoint: str | None
@@ -96,7 +98,7 @@ JOB_ROW: Final = f"""json_array(CAST(job.id AS TEXT), {_number("state")}, {_text
     job.cancelling AND job.state = 3, {_text("name", "queue", "args")},
     {_number("priority", "max_attempts", "starts", "failures", "crashes", "snoozes", "run_at", "enqueued_at")},
     {_number("started_at", "finished_at", "keep", "keep_failed")}, {_text("result", "worker", "route", "meta")},
-    {_number("version", "crash_limit")}, {_text("parent", "root", "origin")}, {ERRORS},
+    {_number("version", "crash_limit")}, {_text("parent", "root", "origin", "gates")}, {ERRORS},
     {_text("progress", "checkpoint")})"""
 """The fields of `JobRow`, from a row called ``job``."""
 
@@ -193,6 +195,8 @@ def _stored(row: JobRow) -> StoredJob:
         errors=tuple(AttemptFailure(*error) for error in row.errors),
         progress=row.progress,
         checkpoint=row.checkpoint,
+        gates=read_gates(row.gates),
+        gated=row.state == GATED,
     )
 
 

@@ -39,11 +39,12 @@ VERBS: Final[Mapping[str, tuple[Capability, Callable[[Store], Command[object]]]]
     "restore": (Capability.RESTORE, lambda store: store.restore([], new_call())),
     "note": (Capability.NOTE, lambda store: store.note([])),
     "saved": (Capability.NOTE, lambda store: store.saved([])),
-    "admit": (Capability.LIMITS, lambda store: store.admit([])),
     "register": (Capability.TICK, lambda store: store.register("app", [], True, new_call())),
     "tick": (Capability.TICK, lambda store: store.tick(Tick("app", "nightly", 1, 0, 1), [], new_call())),
     "pause_entries": (Capability.TICK, lambda store: store.pause_entries("app", ["nightly"], True)),
     "remove_entries": (Capability.TICK, lambda store: store.remove_entries([])),
+    "admit": (Capability.LIMITS, lambda store: store.admit(10)),
+    "define": (Capability.LIMITS, lambda store: store.define([], replace=True)),
     "entries": (Capability.TICK, lambda store: store.entries("app")),
     "advance": (Capability.BATCH, lambda store: store.advance("1")),
 }

@@ -13,6 +13,7 @@ from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
 from stoker.core.job import Due, State, new_call, new_token
+from stoker.core.limits import Gate, Rule
 from stoker.core.periodic import NewEntry, Tick
 from stoker.core.unique import UniqueKey
 from stoker.stores.base import Store
@@ -94,6 +95,21 @@ def then_case(store: Store, _clock: FakeClock) -> Command[Any]:
         for n, (claimed, state) in enumerate(zip(claim(store), states, strict=True))
     ]
     return store.settle(endings)
+
+
+def limited_case(store: Store, _clock: FakeClock) -> Command[Any]:
+    return store.enqueue([job(gates=(Gate("send=", True),)), job(), job(due=Due(MINUTE), gates=(Gate("x="),))], new_call())
+
+
+def admit_case(store: Store, clock: FakeClock) -> Command[Any]:
+    store.run(store.define([Rule("send", running=1), Rule("x", starts=2, per=MINUTE)], replace=True))
+    store.run(limited_case(store, clock))
+    return store.admit(10)
+
+
+def limited_settle_case(store: Store, clock: FakeClock) -> Command[Any]:
+    store.run(admit_case(store, clock))
+    return store.settle([ending(claimed, State.RETRYABLE, due=Due(MINUTE)) for claimed in claim(store)])
 
 
 def given_back_case(store: Store, _clock: FakeClock) -> Command[Any]:
@@ -178,6 +194,10 @@ CASES: Final[Mapping[str, Case]] = {
     "prune": Case(prune_case),
     "lead": Case(lambda store, _: store.lead("role", "worker-1", MINUTE), same_answer=True),
     "resign": Case(lambda store, _: store.lead("role", "worker-1", 0), same_answer=True),
+    "admit": Case(admit_case, Capability.LIMITS),
+    "define": Case(lambda store, _: store.define([Rule("send", running=1)], replace=True), Capability.LIMITS),
+    "enqueue of limited jobs": Case(limited_case, Capability.LIMITS, same_answer=True),
+    "settle of limited jobs": Case(limited_settle_case, Capability.LIMITS),
     "cancel": Case(one_of_each("cancel"), Capability.CANCEL),
     "retry": Case(one_of_each("retry"), Capability.RETRY),
     "promote_now": Case(one_of_each("promote_now"), Capability.RETRY),

@@ -13,6 +13,8 @@ from stoker.testing.contract.finding import AnyContract, CountContract, FindCont
 from stoker.testing.contract.joining import JoiningContract
 from stoker.testing.contract.keeping import KeepingContract
 from stoker.testing.contract.lease import LeaseContract
+from stoker.testing.contract.limit_races import LimitRaceContract
+from stoker.testing.contract.limits import GateContract, GatedControlContract, RateContract, SequenceContract
 from stoker.testing.contract.model import ModelContract
 from stoker.testing.contract.note import NoteContract
 from stoker.testing.contract.periodic import PauseEntryContract, RegisterContract, RemoveEntryContract, TickContract
@@ -47,6 +49,11 @@ class StoreContract(
     UniqueContract,
     ConflictContract,
     ReturnContract,
+    GateContract,
+    GatedControlContract,
+    RateContract,
+    SequenceContract,
+    LimitRaceContract,
     ControlContract,
     FindContract,
     CountContract,

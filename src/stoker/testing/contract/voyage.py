@@ -14,6 +14,7 @@ import msgspec
 from stoker.core.command import Command
 from stoker.core.filters import Filter
 from stoker.core.job import Claim, Due, JobId, NewJob, State, StoredJob, Token, new_call
+from stoker.core.limits import Gate, Rule
 from stoker.core.settlement import Settlement
 from stoker.core.unique import UniqueKey
 from stoker.errors import DuplicateJob
@@ -28,6 +29,20 @@ STATES: Final = (
     ("scheduled", "available", "retryable"),
     ("scheduled", "available", "retryable", "running"),
     ("running", "completed"),
+)
+GATES: Final = (
+    (Gate("one="),),
+    (Gate("one=", True),),
+    (Gate("few=a"), Gate("slow=")),
+    (Gate("few=b"), Gate("few=a", True)),
+    (Gate("slow="),),
+)
+RULES: Final = (
+    Rule("one", running=1),
+    Rule("few", running=2),
+    Rule("few", running=3),
+    Rule("slow", starts=2, per=MINUTE),
+    Rule("slow", starts=5, per=HOUR),
 )
 KEEPS: Final = (0, MINUTE, HOUR, None)
 Answer: TypeAlias = Any
@@ -61,7 +76,7 @@ class Ship:
         return (
             self.number(found.id),
             *(found.name, found.queue, found.route, found.priority, found.args, found.version, found.labels),
-            *(found.state, found.max_attempts, found.starts, found.failures, found.crashes, found.snoozes),
+            *(found.state, found.gated, found.gates, found.max_attempts, found.starts, found.failures, found.crashes, found.snoozes),
             *(found.started_at, found.finished_at, found.result, found.worker, errors),
             *((found.run_at, found.cancelling, found.keep, found.keep_failed) if waits else ()),
         )
@@ -90,6 +105,8 @@ class Voyage:
             (2, lambda: self._both("prune", lambda ship: ship.store.prune(1000), self._changed)),
             *((2, self._control(verb)) for verb in ("cancel", "retry", "promote_now", "requeue", "delete")),
             (1, self._pause),
+            (8, self._admit),
+            (1, self._define),
         ]
 
     def step(self) -> None:
@@ -151,6 +168,7 @@ class Voyage:
             keep=draw.choice(KEEPS),
             keep_failed=draw.choice(KEEPS),
             version=draw.randint(1, 3),
+            gates=draw.choice(GATES) if draw.random() < 0.4 else (),
         )
 
     def _unique(self) -> UniqueKey:
@@ -179,6 +197,14 @@ class Voyage:
     def _claimed(ship: Ship, claim: Claim) -> tuple[object, ...]:
         numbered = msgspec.structs.replace(claim, id=JobId(""))
         return ship.number(claim.id), str(numbered)
+
+    def _admit(self) -> None:
+        limit = self._random.choice((1, 2, 1000, 1000))
+        self._both(f"admit {limit}", lambda ship: ship.store.admit(limit), lambda _, admitted: admitted.count)
+
+    def _define(self) -> None:
+        rule, replace = self._random.choice(RULES), self._random.random() < 0.7
+        self._both(f"define {rule} {replace}", lambda ship: ship.store.define([rule], replace=replace), lambda _, a: a)
 
     def _settle(self) -> None:
         if not self._claims:

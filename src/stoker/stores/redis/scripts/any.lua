@@ -21,7 +21,7 @@ end
 
 for _, group in ipairs(call('HKEYS', k_counts)) do
   local state = tonumber(sub(group, 1, 1))
-  if (state == AVAILABLE or state == RUNNING) and fits(sub(group, 2), state == AVAILABLE) then return 1 end
+  if (state == WAITING or state == AVAILABLE or state == RUNNING) and fits(sub(group, 2), state ~= RUNNING) then return 1 end
 end
 local seen, STEP = 0, 500
 while true do

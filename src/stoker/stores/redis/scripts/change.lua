@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots gates waiting places unheard spent stirred
 -- uses: record packs ready moves filter
 -- What operators ask of many jobs: changes up to `limit`, the oldest first, and tells whether there was one more.
 local MOST_SEEN, MOST_CHANGED = 5000, 500
@@ -21,7 +21,7 @@ function CHANGE.cancel(id, r)
 end
 
 function MAY.retry(id, r)
-  if r.state == AVAILABLE or r.state == RUNNING or r.state == COMPLETED then return false end
+  if r.state == WAITING or r.state == AVAILABLE or r.state == RUNNING or r.state == COMPLETED then return false end
   local key = r.fixed.key
   if key == '' or not in_mask(r.fixed.mask, AVAILABLE) then return true end
   local slot = slot_of(key)
@@ -63,7 +63,7 @@ function MAY.delete(_, r)
 end
 
 function CHANGE.delete(id, r)
-  leave(id, r)
+  leave(id, r, true)
   erase(id, r)
 end
 

@@ -1,4 +1,4 @@
--- keys: meta jobs packs bodies ready due done counts leases held
+-- keys: meta jobs packs bodies ready due done counts leases held waiting
 -- uses: record packs ready
 -- Counts are kept up as jobs move. The oldest of a group is looked for at the heads of what holds its jobs, among so
 -- many that a long queue costs no more than a short one.
@@ -32,6 +32,19 @@ local function heads_of(lane)
   end
 end
 
+-- Of each line the head.
+local function waiting_in(lane)
+  local ids, from = {}, '[' .. lane
+  while #ids < 50 do
+    local head = call('ZRANGEBYLEX', k_waiting, from, '(' .. sub(lane, 1, -2) .. '\1', 'LIMIT', 0, 1)[1]
+    if not head then return ids end
+    local last = find(head, '\1', #lane, true)
+    ids[#ids + 1] = string.match(head, '%d+$')
+    from = '(' .. sub(head, 1, last) .. '~'
+  end
+  return ids
+end
+
 look_at(call('ZRANGE', k_due, 0, MOST_SEEN))
 for _, entry in ipairs(call('ZRANGE', k_done, 0, 20)) do
   local ids = {}
@@ -48,7 +61,9 @@ local out, counts = {}, call('HGETALL', k_counts)
 for i = 1, #counts, 2 do
   local lane = sub(counts[i], 2)
   if whole_store or asked[queue_of(lane)] then
-    if sub(counts[i], 1, 1) == '2' then look_at(heads_of(lane)) end
+    local state = sub(counts[i], 1, 1)
+    if state == '2' then look_at(heads_of(lane)) end
+    if state == '0' then look_at(waiting_in(lane)) end
     local n = #out
     out[n + 1], out[n + 2], out[n + 3] = counts[i], counts[i + 1], whole(oldest[counts[i]] or now)
   end

@@ -133,6 +133,10 @@ local function delete(token, noted)
       if r.noted then call('HDEL', k_notes, id .. 'p', id .. 'c') end
       if r.cancelling then call('HDEL', k_cancels, id) end
       if r.fixed.key ~= '' then release_key(id, r.fixed.key) end
+      if r.limited then
+        leave_gates(id, r, true)
+        call('HDEL', k_gates, id)
+      end
     end
   end)
   forget(k_jobs, deleted)
@@ -168,6 +172,7 @@ local function complete(keep, token, count)
     end
     if seen.r.cancelling then call('HDEL', k_cancels, id) end
     if seen.r.fixed.key ~= '' then follow_key(id, seen.r) end
+    if seen.r.limited then leave_gates(id, seen.r, true) end
   end)
   for _, seen in ipairs(all) do
     if seen.r then tally(COMPLETED, seen.r.fixed.lane, seen.jobs) end

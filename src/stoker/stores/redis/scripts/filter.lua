@@ -29,7 +29,7 @@ local function failed_at(id, r)
 end
 
 local function matches(id, r)
-  if states and not states[tostring(r.state)] then return false end
+  if states and not states[tostring(r.state == WAITING and AVAILABLE or r.state)] then return false end
   if queues or names then
     local queue, _, name = string.match(r.fixed.lane, '^([^%z]*)%z([^%z]*)%z([^%z]*)%z$')
     if (queues and not queues[queue]) or (names and not names[name]) then return false end

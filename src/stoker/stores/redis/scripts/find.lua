@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies results errors notes blocks
+-- keys: meta args jobs packs bodies results errors notes blocks gates
 -- uses: record packs filter
 -- Gives rows until there are enough, too many bytes of them, or too much was looked at; then also where to go on.
 local MOST_BYTES, MOST_SEEN = 8 * 1024 * 1024, 5000
@@ -19,7 +19,8 @@ local function row(id, r)
     f.priority, whole(r.max_attempts), whole(r.starts), whole(r.failures), whole(r.crashes), whole(r.snoozes),
     whole(r.run), whole(r.enqueued), none_or(r.started), final and none_or(r.finished) or 'null', f.keep, f.keep_failed,
     none_or(r.kept), text_or_null(final and call('HGET', k_results, id)), '"' .. r.worker .. '"', f.route, f.meta,
-    f.version, f.crash_limit, f.parent, f.root, f.labels, f.origin, '[' .. string.gsub(errors, '\n', ',') .. ']',
+    f.version, f.crash_limit, f.parent, f.root, f.labels, f.origin,
+    r.limited and cjson.encode(call('HGET', k_gates, id) or '') or 'null', '[' .. string.gsub(errors, '\n', ',') .. ']',
     text_or_null(r.noted and call('HGET', k_notes, id .. 'p')),
     text_or_null(r.noted and call('HGET', k_notes, id .. 'c')) .. '],',
   }, ',')

@@ -68,7 +68,7 @@ end
 local function follow_key(id, r)
   local key = r.fixed.key
   if key == '' then return end
-  if not in_mask(r.fixed.mask, r.state) then
+  if not in_mask(r.fixed.mask, r.state == WAITING and AVAILABLE or r.state) then
     release_key(id, key)
     return
   end
@@ -80,7 +80,50 @@ local function follow_key(id, r)
   end
 end
 
-local function leave(id, r)
+-- Gates: `gates` has the keys of a job's, a line for each; a job that keeps its place between attempts has `!` before
+-- one. `places` has `KEY ID` of those who passed, `waiting` those who wait: `LINE KEPT ORDER PLACE ID`, where a line is
+-- what passes together: a lane and gates. `unheard` has those places at rates of whose start no admit has heard, and
+-- `spent` how many of them were left since.
+local function each_gate(gates, visit)
+  for mark, key in string.gmatch(gates, '([! ])([^\n]+)') do visit(key, mark == '!') end
+end
+
+local function waiting_of(id, r, gates)
+  local kept = '1'
+  each_gate(gates, function(key, keeps)
+    if keeps and call('ZSCORE', k_places, key .. '\1' .. id) then kept = '0' end
+  end)
+  local line = r.fixed.lane .. gates .. '\1'
+  return line, line .. kept .. r.fixed.order .. format('%015.0f', r.pos) .. ' ' .. id
+end
+
+local function wait_at_gates(id, r, gates)
+  local line, member = waiting_of(id, r, gates)
+  call('ZADD', k_waiting, 0, member)
+  call('SADD', k_stirred, line)
+end
+
+-- Gives a job's places up; those that it keeps only where it goes for good.
+local function leave_places(id, gates, for_good)
+  each_gate(gates, function(key, keeps)
+    if (for_good or not keeps) and call('ZREM', k_places, key .. '\1' .. id) == 1 then
+      call('SADD', k_stirred, key)
+      if call('ZREM', k_unheard, key .. '\1' .. id) == 1 then call('HINCRBY', k_spent, key, 1) end
+    end
+  end)
+end
+
+local function leave_gates(id, r, for_good)
+  local gates = call('HGET', k_gates, id) or ''
+  if r.state == WAITING then
+    local _, member = waiting_of(id, r, gates)
+    call('ZREM', k_waiting, member)
+  end
+  leave_places(id, gates, for_good)
+end
+
+local function leave(id, r, for_good)
+  if r.limited then leave_gates(id, r, for_good) end
   tally(r.state, r.fixed.lane, -1)
   if r.state == RUNNING then
     release_lease(r.token, 1)
@@ -91,7 +134,7 @@ local function leave(id, r)
     end
   elseif r.state == AVAILABLE then
     leave_ready(id, r)
-  elseif r.state < COMPLETED then
+  elseif r.state > WAITING and r.state < COMPLETED then
     call('ZREM', k_due, id)
   end
 end
@@ -109,6 +152,7 @@ local function erase(id, r)
   if r.apart then call('HDEL', k_args, id) end
   if r.erred then call('HDEL', k_errors, id) end
   if r.noted then call('HDEL', k_notes, id .. 'p', id .. 'c') end
+  if r.limited then call('HDEL', k_gates, id) end
   tally_alive(id, -1)
   if r.fixed.key ~= '' then release_key(id, r.fixed.key) end
 end
@@ -117,9 +161,14 @@ local function to_available(id, r, run)
   leave(id, r)
   r.pos = call('HINCRBY', k_meta, 'numbers', 1)
   r.run = run
-  call('ZADD', k_ready, 0, single_of(id, r))
   rung[queue_of(r.fixed.lane)] = true
-  enter(id, r, AVAILABLE)
+  if r.limited then
+    wait_at_gates(id, r, call('HGET', k_gates, id) or '')
+    enter(id, r, WAITING)
+  else
+    call('ZADD', k_ready, 0, single_of(id, r))
+    enter(id, r, AVAILABLE)
+  end
 end
 
 -- Sleeping workers planned their next look by the earliest due time that they were told.
@@ -150,7 +199,7 @@ end
 
 -- `keep` is microseconds, 0 to delete at once, nil for ever.
 local function to_final(id, r, state, keep)
-  leave(id, r)
+  leave(id, r, true)
   if keep == 0 then
     erase(id, r)
     return

@@ -1,4 +1,4 @@
--- keys: meta paused ready
+-- keys: meta paused ready stirred lines
 local kind, wish, changed = ARGV[2], ARGV[3] == '1', 0
 
 -- The lanes that have jobs, each found by a leap over the one before.
@@ -19,6 +19,10 @@ for i = 4, #ARGV do
     changed = changed + call('HSETNX', k_paused, field, whole(now))
   elseif call('HDEL', k_paused, field) == 1 then
     changed = changed + 1
+    local gate = 'paused ' .. kind .. ' ' .. ARGV[i]
+    local held_up = call('ZRANGEBYLEX', k_lines, '[' .. gate .. '\1', '(' .. gate .. '\2')
+    if held_up[1] then call('SADD', k_stirred, gate) end
+    for _, member in ipairs(held_up) do ring(queue_of(sub(member, #gate + 2))) end
     if kind == 'queue' then
       ring(ARGV[i])
     else

@@ -5,9 +5,9 @@ local function read_groups(count, at)
     groups[i] = {
       lane = ARGV[at + 1], order = ARGV[at + 2], static = ARGV[at + 3], max_attempts = tonumber(ARGV[at + 4]),
       run = tonumber(ARGV[at + 5]) or now + ARGV[at + 6], version = ARGV[at + 7], policy = ARGV[at + 8],
-      within = tonumber(ARGV[at + 9]),
+      within = tonumber(ARGV[at + 9]), gates = ARGV[at + 10],
     }
-    at = at + 9
+    at = at + 10
   end
   return groups, at
 end
@@ -23,14 +23,23 @@ local function insert(id, group, args, key)
   local state = group.run <= now and AVAILABLE or SCHEDULED
   local r = fresh(state, group.static .. key, group.max_attempts, group.run)
   put_args(id, r, args)
-  save(id, r)
+  if group.gates ~= '' then
+    r.limited = true
+    call('HSET', k_gates, id, group.gates)
+  end
   if state == AVAILABLE then
-    call('ZADD', k_ready, 0, entry_of(group.lane .. group.order, tonumber(id), 1))
     rung[queue_of(group.lane)] = true
+    if r.limited then
+      r.state, r.pos = WAITING, tonumber(id)
+      wait_at_gates(id, r, group.gates)
+    else
+      call('ZADD', k_ready, 0, entry_of(group.lane .. group.order, tonumber(id), 1))
+    end
   else
     plan(id, r)
   end
-  tally(state, group.lane, 1)
+  save(id, r)
+  tally(r.state, group.lane, 1)
   tally_alive(id, 1)
   if key ~= '' then
     local till = group.within and now + group.within
@@ -54,7 +63,7 @@ end
 local function reschedule(id, r, group)
   if group.run > now then
     to_later(id, r, r.state == RETRYABLE and RETRYABLE or SCHEDULED, group.run)
-  elseif r.state ~= AVAILABLE then
+  elseif r.state ~= AVAILABLE and r.state ~= WAITING then
     to_available(id, r, now)
   end
 end

@@ -1,4 +1,4 @@
--- keys: meta jobs packs bodies ready due done leases held left cancels counts blocks slots args results errors notes
+-- keys: meta jobs packs bodies ready due done leases held left cancels counts blocks slots args results errors notes gates waiting places unheard spent stirred
 -- uses: record packs ready moves
 local ids = call('ZRANGEBYSCORE', k_due, '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[2]))
 local moved = 0

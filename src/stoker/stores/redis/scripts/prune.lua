@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows calls0 calls1 calls2 workers
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows calls0 calls1 calls2 workers gates waiting places unheard spent stirred buckets filled
 -- uses: record packs ready moves
 -- Deletes what is kept no longer, and forgets what nobody can ask for any more.
 local limit = tonumber(ARGV[2])
@@ -13,7 +13,7 @@ while not more do
     local r = load(id)
     if r and has_expired(r) then
       if #pruned < limit then
-        leave(id, r)
+        leave(id, r, true)
         erase(id, r)
         pruned[#pruned + 1] = id
       else
@@ -37,6 +37,11 @@ end
 for _, bucket in ipairs({k_calls0, k_calls1, k_calls2}) do
   local turn = call('HGET', bucket, '')
   if turn and tonumber(turn) < floor(now / 1800000000) - 2 then call('UNLINK', bucket) end
+end
+-- A rate whose bucket is full again is as good as one that was never used.
+for _, key in ipairs(call('ZRANGEBYSCORE', k_filled, '-inf', whole(now), 'LIMIT', 0, limit)) do
+  call('HDEL', k_buckets, key)
+  call('ZREM', k_filled, key)
 end
 local workers = call('HGETALL', k_workers)
 for i = 1, #workers, 2 do

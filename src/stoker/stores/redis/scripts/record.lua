@@ -1,7 +1,8 @@
 -- A job is one value: its length up to the arguments, numbers, the token and worker of its latest claim, the text that
 -- never changes (`static`), and its arguments unless they are large. All but the arguments is its header; jobs that are
 -- enqueued together have equal headers, so what is worked out for one is remembered for the others.
-local SCHEDULED, AVAILABLE, RUNNING, RETRYABLE, COMPLETED, CANCELLED, DISCARDED = 1, 2, 3, 4, 5, 6, 7
+-- An available job that waits at its gates is WAITING.
+local WAITING, SCHEDULED, AVAILABLE, RUNNING, RETRYABLE, COMPLETED, CANCELLED, DISCARDED = 0, 1, 2, 3, 4, 5, 6, 7
 local LAYOUT = '<I4BBI4I4I4I4dddddddc32Hc0I4c0'
 local STARTED_AT, WORKER_AT, SHORTEST = 55, 111, 116
 local LARGEST = 2 ^ 53
@@ -53,8 +54,9 @@ local function parse(value)
   r.cancelling, r.begun = flags % 2 == 1, floor(flags / 2) % 2 == 1
   r.erred, r.apart = floor(flags / 4) % 2 == 1, floor(flags / 8) % 2 == 1
   r.noted = floor(flags / 16) % 2 == 1
+  r.limited = floor(flags / 32) % 2 == 1
   r.args = sub(value, #header + 1)
-  local sound = r.fixed and r.state >= SCHEDULED and r.state <= DISCARDED and r.max_attempts < LARGEST
+  local sound = r.fixed and r.state >= WAITING and r.state <= DISCARDED and r.max_attempts < LARGEST
     and r.enqueued < LARGEST and r.run < LARGEST and r.started < LARGEST and r.finished < LARGEST and r.kept < LARGEST
   return sound and r or nil
 end
@@ -63,6 +65,7 @@ end
 local function pack(r)
   local flags = (r.cancelling and 1 or 0) + (r.begun and 2 or 0) + (r.erred and 4 or 0) + (r.apart and 8 or 0)
     + (r.noted and 16 or 0)
+    + (r.limited and 32 or 0)
   return struct.pack(
     LAYOUT, SHORTEST + #r.worker + #r.static, r.state, flags, r.starts, r.failures, r.crashes, r.snoozes,
     r.max_attempts, r.pos, r.enqueued, r.run, r.started, r.finished, r.kept, r.token, #r.worker, r.worker, #r.static,
