@@ -1,4 +1,4 @@
-"""How waiting jobs pass their gates, for the stores that decide it in Python; the others do the same in their own tongue.
+"""How waiting jobs pass their gates, for stores that decide it in Python; the others do the same in their own tongue.
 
 Jobs of one queue, route, name and set of gates form a *line*: what lets one of them in would let the next one in, so
 only its head is looked at. A line whose head is held up is *parked* at the gate that does it, and nobody looks at it

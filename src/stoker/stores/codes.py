@@ -56,11 +56,9 @@ def counted(rows: Iterable[Sequence[Any]]) -> list[QueueCount]:
     found: dict[tuple[str, str, str, State], QueueCount] = {}
     for queue, name, route, code, count, oldest in rows:
         group = (queue, name, route, state_of(code))
-        other = found.get(group)
+        other = found.get(group) or QueueCount(*group, 0, oldest)
         gated = count if code == GATED else 0
-        if other is not None:
-            count, oldest, gated = count + other.count, min(oldest, other.oldest), gated + other.gated
-        found[group] = QueueCount(*group, count, oldest, gated)
+        found[group] = QueueCount(*group, count + other.count, min(oldest, other.oldest), gated + other.gated)
     return list(found.values())
 
 

@@ -145,7 +145,7 @@ class Gates:
             self._places[gate.key][row.number] = gate.strict
         self._house.open_to_claims(row)
 
-    def park(self, line: str, key: str, order: Order) -> None:  # noqa: ARG002 - the order is of use to databases
+    def park(self, line: str, key: str, order: Order) -> None:
         """Leave a line until that gate is stirred."""
         self.forget_place(line)
         self._parked[line] = key

@@ -27,9 +27,9 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
-from stoker.core.limits import Admitted, Rule
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
 from stoker.drivers.forks import follow_forks

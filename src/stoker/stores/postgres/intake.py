@@ -12,8 +12,8 @@ from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
-from stoker.core.routes import UNTAGGED
 from stoker.core.limits import written
+from stoker.core.routes import UNTAGGED
 from stoker.stores.codes import encode
 from stoker.stores.grouping import args_json, by_place, checked_args, shared_params, sharing
 
@@ -109,6 +109,7 @@ WITH asked AS MATERIALIZED (
     SELECT line, 1, priority, pos, id FROM moved WHERE state = 0
 )
 INSERT INTO stoker.stirred (text) SELECT DISTINCT line FROM moved WHERE state = 0"""
+
 
 def gate_steps(jobs: Iterable[tuple[int, NewJob]], call: CallId) -> tuple[Sql, ...]:
     """Give the step that lets those jobs of an open call, given with their places, that have gates wait at them."""

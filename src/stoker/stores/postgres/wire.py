@@ -12,7 +12,8 @@ from stoker.core.limits import read
 from stoker.stores.codes import row_ids, state_of
 
 STATE: Final = """(CASE WHEN job.state = 0 THEN 2 WHEN job.state = 2 AND NOT EXISTS (SELECT FROM stoker.ready
-    WHERE ready.queue = job.queue AND ready.route = job.route AND ready.name = job.name AND ready.priority = job.priority AND ready.pos = job.pos)
+    WHERE ready.queue = job.queue AND ready.route = job.route AND ready.name = job.name
+        AND ready.priority = job.priority AND ready.pos = job.pos)
     THEN 3 ELSE job.state END)"""
 """The state of a row called ``job``: 2 in the row stands for available and for running, 0 for waiting at gates."""
 

@@ -41,6 +41,8 @@ def counts(reply: list[bytes]) -> list[QueueCount]:
 def routes(reply: list[bytes]) -> list[str]:
     """Read the routes."""
     return sorted(route.decode() for route in reply)
+
+
 def _lane_of(group: bytes) -> tuple[str, str, str]:
     """Give queue, name and route of a group."""
     queue, route, name, _ = group[1:].decode().split("\0")

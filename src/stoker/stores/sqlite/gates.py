@@ -11,11 +11,11 @@ from stoker.core.command import Inside, Replies, Sql
 from stoker.core.limits import Admitted, Rule, read
 from stoker.stores.admission import MOST_STIRRED, Bucket, Head, Order, admit, paused_gate
 from stoker.stores.codes import encode
-from stoker.stores.sqlite.wire import read_array
 
 DEFINE: Final = """
 INSERT INTO stoker_rule (name, running, starts, per)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]')
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]')
 FROM json_each(:rules) WHERE true
 ON CONFLICT (name) DO UPDATE SET running = excluded.running, starts = excluded.starts, per = excluded.per
 WHERE :replace AND (stoker_rule.running IS NOT excluded.running OR stoker_rule.starts IS NOT excluded.starts
@@ -140,7 +140,7 @@ class _Ledger:
             (head.job,),
         )
 
-    def park(self, line: str, key: str, order: Order) -> None:  # noqa: ARG002 - lines are sorted when they are read
+    def park(self, line: str, key: str, order: Order) -> None:
         self._cursor.execute(
             "INSERT INTO stoker_parked (line, key) VALUES (?, ?) ON CONFLICT (line) DO UPDATE SET key = excluded.key",
             (line, key),

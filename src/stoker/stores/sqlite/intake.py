@@ -12,8 +12,8 @@ from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
-from stoker.core.routes import UNTAGGED
 from stoker.core.limits import written
+from stoker.core.routes import UNTAGGED
 from stoker.stores.codes import encode
 from stoker.stores.grouping import args_json, by_place, shared_params, sharing
 
@@ -63,6 +63,7 @@ WHERE stoker_job.id = asked.id"""
 
 USE_KEYS: Final = "UPDATE stoker_counter SET keys = 1 WHERE keys = 0"
 
+
 def gate_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that let those jobs of a call that have gates wait at them; none if none has."""
     gates = {place: written(job.gates) for place, job in enumerate(jobs) if job.gates}
@@ -86,7 +87,14 @@ def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(these)})
         for (_, group), these in zip(groups, args, strict=True)
     ]
-    return (Sql(RECEIPT, whole), *route_steps(jobs), *inserts, *gate_steps(jobs, call), Sql(ADVANCE, whole), Sql(FIRST, whole))
+    return (
+        Sql(RECEIPT, whole),
+        *route_steps(jobs),
+        *inserts,
+        *gate_steps(jobs, call),
+        Sql(ADVANCE, whole),
+        Sql(FIRST, whole),
+    )
 
 
 def plain_answers(count: int) -> Callable[[Replies], list[Enqueued]]:

@@ -310,5 +310,6 @@ class SqliteStore(Store):
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return Command("saved", (noting.saved_step(ids),), noting.saved, writes=False)
 
+
 def _let_in(admitted: Admitted) -> bool:
     return admitted.count > 0

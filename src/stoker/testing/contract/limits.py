@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from stoker.core.capability import Capability
 from stoker.core.filters import Filter
@@ -46,12 +46,12 @@ def gate(rule: str = "send", value: str = "", *, strict: bool = False) -> Gate:
     return Gate(f"{rule}={value}", strict)
 
 
-def at(*gates: Gate) -> dict[str, tuple[Gate, ...]]:
+def at(*gates: Gate) -> dict[str, Any]:
     """Give the field of a job with these gates."""
     return {"gates": gates}
 
 
-def let_in(store: Store, limit: int = 100, **fields: Sequence[str]) -> list[JobId]:
+def let_in(store: Store, limit: int = 100, **fields: Any) -> list[JobId]:
     """Admit, then claim; give the ids that came."""
     admit(store)
     return [claimed.id for claimed in claim(store, limit, **fields)]
@@ -217,14 +217,15 @@ class GateContract(ContractTests):
         store.run(store.pause("queue", ["mail"], True))
         store.run(store.pause("name", ["report"], True))
 
-        every = {"queues": ("mail", "default"), "names": ("work", "report")}
+        every: dict[str, Any] = {"queues": ("mail", "default"), "names": ("work", "report")}
         admit(store)
         (claimed,) = claim(store, **every)
         assert claimed.id == other
         store.run(store.pause("queue", ["mail"], False))
         assert let_in(store, **every) == []
         settle(store, claimed, State.COMPLETED, keep=0)
-        (claimed,) = [admit(store), *claim(store, **every)][1:]
+        admit(store)
+        (claimed,) = claim(store, **every)
         assert claimed.id == mail
         settle(store, claimed, State.COMPLETED, keep=0)
         assert let_in(store, **every) == []

@@ -98,7 +98,9 @@ def then_case(store: Store, _clock: FakeClock) -> Command[Any]:
 
 
 def limited_case(store: Store, _clock: FakeClock) -> Command[Any]:
-    return store.enqueue([job(gates=(Gate("send=", True),)), job(), job(due=Due(MINUTE), gates=(Gate("x="),))], new_call())
+    return store.enqueue(
+        [job(gates=(Gate("send=", True),)), job(), job(due=Due(MINUTE), gates=(Gate("x="),))], new_call()
+    )
 
 
 def admit_case(store: Store, clock: FakeClock) -> Command[Any]:

@@ -76,7 +76,16 @@ class Ship:
         return (
             self.number(found.id),
             *(found.name, found.queue, found.route, found.priority, found.args, found.version, found.labels),
-            *(found.state, found.gated, found.gates, found.max_attempts, found.starts, found.failures, found.crashes, found.snoozes),
+            *(
+                found.state,
+                found.gated,
+                found.gates,
+                found.max_attempts,
+                found.starts,
+                found.failures,
+                found.crashes,
+                found.snoozes,
+            ),
             *(found.started_at, found.finished_at, found.result, found.worker, errors),
             *((found.run_at, found.cancelling, found.keep, found.keep_failed) if waits else ()),
         )
