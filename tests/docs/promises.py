@@ -35,7 +35,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.EDIT: "change waiting jobs (in no store yet)",
     Capability.RESTORE: "import jobs with their states (in no store yet)",
     Capability.NOTE: "progress and checkpoints",
-    Capability.LIMITS: "limits and rates across workers (in no store yet)",
+    Capability.LIMITS: "limits on running jobs and rates, across workers",
     Capability.TICK: "periodic jobs, each tick enqueued once",
     Capability.BATCH: "batches (in no store yet)",
 }
