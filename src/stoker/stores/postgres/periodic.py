@@ -16,7 +16,8 @@ from stoker.stores.postgres.unique import unique_steps
 # In the order of names, so that two that register the same never wait for each other.
 REGISTER: Final = """
 INSERT INTO stoker.entry AS entry (application, name, rhythm, spec, version, declared, anchor, last, registration)
-SELECT :application::text, said.value->>0, said.value->>1, said.value->>2, 1, :declared::boolean, :now, :now, :call::text
+SELECT :application::text, said.value->>0, said.value->>1, said.value->>2, 1, :declared::boolean, :now, :now,
+    :call::text
 FROM json_array_elements(:entries::json) AS said (value) ORDER BY said.value->>0
 ON CONFLICT (application, name) DO UPDATE SET
     version = entry.version + (entry.spec <> excluded.spec)::integer,

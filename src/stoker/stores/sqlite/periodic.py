@@ -27,7 +27,8 @@ ON CONFLICT (application, name) DO UPDATE SET
 
 ENTRIES: Final = """
 SELECT CAST((SELECT json_group_array(json_array(application, name, rhythm, spec, version,
-    json(CASE WHEN declared THEN 'true' ELSE 'false' END), anchor, last, registration, paused_at)) FROM (SELECT * FROM stoker_entry WHERE :application IS NULL OR application = :application
+    json(CASE WHEN declared THEN 'true' ELSE 'false' END), anchor, last, registration, paused_at))
+    FROM (SELECT * FROM stoker_entry WHERE :application IS NULL OR application = :application
     ORDER BY application, name)) AS BLOB) AS entries, :now + 0 AS now"""
 
 _ONE: Final = "application = :application AND name = :name"
