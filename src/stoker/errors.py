@@ -22,6 +22,7 @@ StokerError
 ├ ClaimLost               our token is no longer the holder's
 └ AttemptError            recorded on the job, never raised into user code
   ├ JobTimeout            ran longer than its `timeout`
+  ├ ProcessDied           the process of its own in which it ran ended before it did
   ├ LeaseExpired          the worker went silent; the store took the job back
   ├ NotCommitted          the transaction in which the job completed was rolled back, or its commit failed
   ├ Misfit                arguments or version this worker's code does not know
@@ -143,6 +144,10 @@ class AttemptError(StokerError):
 
 class JobTimeout(AttemptError):
     """The attempt ran longer than its timeout."""
+
+
+class ProcessDied(AttemptError):
+    """The process in which an attempt with ``executor="process"`` ran ended before it did."""
 
 
 class LeaseExpired(AttemptError):

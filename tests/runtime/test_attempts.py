@@ -451,3 +451,24 @@ async def test_working_runs_a_worker_beside_the_callers_own_code(rig: Rig) -> No
 async def _answer(rig: Rig, double: Any) -> int:
     async with rig.app.working(concurrency=1):
         return int(await (await double.aenqueue(21)).aresult(timeout=5))
+
+
+async def test_context_variables_reach_threads(rig: Rig) -> None:
+    tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
+
+    class SetsTenant(Middleware):
+        async def perform(self, context: Context[Any], call_next: Any) -> object:
+            tenant.set(str(context.meta["tenant"]))
+            return await call_next()
+
+    rig.app.middleware = (SetsTenant(),)
+
+    @rig.app.job
+    def whose() -> str:
+        return tenant.get()
+
+    handles = [whose.using(meta={"tenant": name}).enqueue() for name in "abc"]
+    async with rig.working():
+        await rig.until(lambda: all(rig.state(handle.id) is State.COMPLETED for handle in handles))
+    assert [handle.result(timeout=0) for handle in handles] == ["a", "b", "c"]
+    assert tenant.get() == "nobody"

@@ -85,6 +85,11 @@ class StoreBackend:
         self._services = services
 
     @property
+    def application(self) -> Services:
+        """Whose backend this is."""
+        return self._services
+
+    @property
     def defaults(self) -> Defaults:
         """What the settings say where a job says nothing."""
         return self._services.defaults

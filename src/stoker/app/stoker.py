@@ -31,12 +31,14 @@ from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware, checked_middleware
 from stoker.jobs.options import Defaults, EnqueueOptions
 from stoker.jobs.registry import JobRegistry, S
+from stoker.runtime import current
 from stoker.telemetry.board import Events
 from stoker.telemetry.logs import HEARD, LogLines
 
 if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.operations import Operations
+    from stoker.runtime.children import ChildPlan
     from stoker.runtime.plan import WorkerPlan
     from stoker.runtime.worker import Worker
     from stoker.settings import Settings
@@ -154,6 +156,11 @@ class Stoker(JobRegistry[S], Generic[S]):
                 name = "default"
             else:
                 raise ConfigurationError(f"no store named {name!r}; configured are: {', '.join(sorted(urls))}")
+        if current.in_child and urls[name].startswith("memory:"):
+            raise ConfigurationError(
+                "memory:// lives in the worker's process, and a job with executor='process' runs in another one: it "
+                "cannot enqueue there; use sqlite:///stoker.sqlite3"
+            )
         auto = settings.environment != "production"
         with self._opening:
             if name not in self._stores:
@@ -289,7 +296,13 @@ class Stoker(JobRegistry[S], Generic[S]):
             defaults=self.defaults,
             state=state,
             middleware=self.middleware,
+            children=self._child_plan() if any(job.apart for job in jobs.values()) else None,
         )
+
+    def _child_plan(self) -> ChildPlan:
+        from stoker.app.apart import child_plan
+
+        return child_plan(self.settings, self._environment, self._arguments, self._home)
 
     # -- life --------------------------------------------------------------------------------------------------------
 

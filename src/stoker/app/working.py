@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from stoker.errors import ConfigurationError
+from stoker.runtime import current
 from stoker.runtime.process import stop_on_signals
 from stoker.runtime.worker import Worker
 from stoker.stores.base import Store
@@ -17,6 +18,11 @@ log = logging.getLogger("stoker")
 
 def refuse_useless_worker(mode: str, store: Store) -> None:
     """Refuse a worker process that could never see a job; ConfigurationError says what to do instead."""
+    if current.in_child:
+        raise ConfigurationError(
+            "a process of executor='process' has imported this module, which starts a worker: put that under "
+            "if __name__ == '__main__':"
+        )
     if mode != "queue":
         raise ConfigurationError(
             f"workers.mode is {mode!r}: jobs run in the process that enqueues them, "

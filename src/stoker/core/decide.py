@@ -14,6 +14,7 @@ from stoker.core.job import AttemptFailure, Claim, Due, State
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
+    ElsewhereRaised,
     Failed,
     GivenBack,
     Outcome,
@@ -85,11 +86,19 @@ def _unsuccessful(claim: Claim, outcome: Unsuccessful, policy: Policy, chance: f
 
 def describe(claim: Claim, error: BaseException, trace: str, worker: str) -> AttemptFailure:
     """Write an exception down as it is kept with the job; the store stamps the time."""
-    kind = type(error)
+    name = error.kinds[0] if isinstance(error, ElsewhereRaised) else name_of(type(error))
+    return AttemptFailure(claim.attempt, 0, name, text_of(error), _storable(trace[-TRACE_LIMIT:]), worker)
+
+
+def name_of(kind: type[BaseException]) -> str:
+    """Give an error class's name: with its module unless it is a builtin or our own."""
     ours = kind.__module__ == "builtins" or kind.__module__.startswith("stoker.")
-    name = kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"
-    message, trace = _storable(_message(error)[:MESSAGE_LIMIT]), _storable(trace[-TRACE_LIMIT:])
-    return AttemptFailure(claim.attempt, 0, name, message, trace, worker)
+    return kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def text_of(error: BaseException) -> str:
+    """Give an error's message, bounded, as every store can carry it."""
+    return _storable(_message(error)[:MESSAGE_LIMIT])
 
 
 def trace_of(error: BaseException) -> str:
@@ -130,9 +139,15 @@ def _failed(claim: Claim, outcome: Failed, policy: Policy, chance: float, worker
 
 
 def _worth_retrying(error: BaseException, policy: Policy) -> bool:
-    if isinstance(error, policy.discard_on):
+    if _is_one_of(error, policy.discard_on):
         return False
-    return policy.retry_on is None or isinstance(error, policy.retry_on)
+    return policy.retry_on is None or _is_one_of(error, policy.retry_on)
+
+
+def _is_one_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    if isinstance(error, ElsewhereRaised):
+        return any(name_of(kind) in error.kinds for kind in kinds)
+    return isinstance(error, kinds)
 
 
 def _snoozed(claim: Claim, outcome: Snoozed, policy: Policy, worker: str) -> Settlement:

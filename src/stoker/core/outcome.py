@@ -16,6 +16,18 @@ class Succeeded(msgspec.Struct, frozen=True, gc=False):
     """Why the result cannot be carried."""
 
 
+class ElsewhereRaised(Exception):
+    """What a handler raised in a process of its own, where its class and its objects stayed.
+
+    ``kinds`` are the names of its class and that one's bases, as errors are named with a job.
+    """
+
+    def __init__(self, kinds: tuple[str, ...], message: str, trace: str) -> None:
+        super().__init__(message)
+        self.kinds = kinds
+        self.trace = trace
+
+
 class Failed(msgspec.Struct, frozen=True):
     """The handler raised, timed out or was found unable to run."""
 

@@ -157,6 +157,13 @@ def exceptions(what: str, value: object) -> tuple[type[BaseException], ...]:
     return tuple(kinds)
 
 
+def executor(what: str, value: object) -> str:
+    """Check where a job is to be performed."""
+    if value not in ("async", "thread", "process"):
+        raise DefinitionError(f"{what}: {value!r}: write 'async', 'thread' or 'process'")
+    return str(value)
+
+
 def unique(what: str, value: object) -> Unique | Literal[False]:
     """Check `unique`: True stands for Unique()."""
     if value is True:
@@ -191,6 +198,7 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "retry_on": exceptions,
     "discard_on": exceptions,
     "timeout": limit,
+    "executor": executor,
     "slow_after": limit,
     "max_snoozes": whole(0),
     "unique": unique,

@@ -35,6 +35,8 @@ class DefinedJob(Generic[R_co]):
         self.rules = rules
         self.policy: Policy = rules.policy()
         self._function = as_function(handler)
+        self.apart = rules.executor == "process"
+        """Whether an attempt is to be made in a process of its own."""
         self._follower = follower
         self._terms = EnqueueTerms()
         self._merged: tuple[Defaults, Merged] | None = None

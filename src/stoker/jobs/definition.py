@@ -33,6 +33,11 @@ class JobDefinition(DefinedJob[R_co], Generic[P, R_co]):
         self.__wrapped__ = handler
 
     @property
+    def backend(self) -> Backend:
+        """What it enqueues by: the application it belongs to."""
+        return self._backend
+
+    @property
     def queue(self) -> str:
         """The queue that it goes to unless an enqueue says otherwise."""
         return self._terms.queue or self.rules.queue or self._backend.defaults.queue

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 import msgspec
 
@@ -25,6 +25,7 @@ from stoker.jobs.unique import Unique
 if TYPE_CHECKING:
     from stoker.jobs.freeform import JSON
 
+Executor: TypeAlias = Literal["async", "thread", "process"]
 _DAY: Final = 86_400 * SECOND
 NEVER: Final = 100 * 365 * _DAY
 """A duration that no attempt reaches: what ``slow_after="none"`` comes to."""
@@ -51,6 +52,8 @@ class JobOptions(TypedDict, total=False):
     discard_on: type[BaseException] | Sequence[type[BaseException]] | None
     """These errors are never retried."""
     timeout: Duration | Literal["none"] | None
+    executor: Literal["async", "thread", "process"] | None
+    """Where it is performed: on the event loop (async def), in a thread (def), or in a process of its own."""
     slow_after: Duration | Literal["none"] | None
     """An attempt that runs longer is reported."""
     max_snoozes: int | None
@@ -137,6 +140,7 @@ class JobRules:
     discard_on: tuple[type[BaseException], ...] = ()
     timeout: int | None = None
     """Microseconds, or UNLIMITED."""
+    executor: Executor | None = None
     slow_after: int | None = None
     """Microseconds, or UNLIMITED."""
     max_snoozes: int | None = None

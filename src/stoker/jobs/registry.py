@@ -103,6 +103,7 @@ class JobRegistry(Generic[S]):
         job_name(f"{name}: name", name)
         check_shape(handler, name)
         definition = kind(name, handler, JobRules.of(options, name), self._backend)
+        check_executor(definition)
         if definition.rules.unique:
             definition.rules.unique.check(name, definition.parameter_names)
         self._add(definition)
@@ -118,6 +119,27 @@ class JobRegistry(Generic[S]):
         for name in [name for name, one in self._by_name.items() if one in replaced]:
             del self._by_name[name]
         self._by_name.update(dict.fromkeys(names, definition))
+
+
+def check_executor(definition: Definition) -> None:
+    """Refuse an executor that a handler cannot have; DefinitionError says which it can."""
+    name, executor = definition.name, definition.rules.executor
+    if executor is None:
+        return
+    if not definition.performable:
+        raise DefinitionError(f"{name}: executor: performed elsewhere, it has no handler here")
+    if executor == "async" and not definition.is_async:
+        raise DefinitionError(
+            f"{name}: executor='async': a plain function would block the event loop; write async def, or leave it to a "
+            "thread"
+        )
+    if executor == "thread" and definition.is_async:
+        raise DefinitionError(f"{name}: executor='thread': an async def runs on the event loop; write def for a thread")
+    place = getattr(definition.handler, "__qualname__", "<locals>")
+    if executor == "process" and "<" in place:
+        raise DefinitionError(
+            f"{name}: executor='process': the process finds the handler by its name; define it at the top of a module"
+        )
 
 
 def _name_of(handler: Callable[..., Any]) -> str:

@@ -16,4 +16,7 @@ class Performing(msgspec.Struct, frozen=True, gc=False):
     root: JobId
 
 
+in_child = False
+"""Whether this process performs jobs for a worker in another one."""
+
 performing: ContextVar[Performing | None] = ContextVar("stoker_performing", default=None)

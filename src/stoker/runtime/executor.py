@@ -7,6 +7,7 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import trace_of
 from stoker.core.duration import SECOND, as_datetime, in_words
@@ -14,6 +15,7 @@ from stoker.core.job import Claim
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
+    ElsewhereRaised,
     Failed,
     GivenBack,
     Outcome,
@@ -21,13 +23,16 @@ from stoker.core.outcome import (
     Succeeded,
     Unreadable,
 )
-from stoker.errors import Corrupt, JobTimeout, Misfit, StoreError
+from stoker.errors import Corrupt, JobTimeout, Misfit, ProcessDied, StoreError
+from stoker.jobs.carried import Carried
 from stoker.jobs.context import Context, Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.following import Following
 from stoker.jobs.middleware import Middleware, OnlyOnce, forgotten
 from stoker.jobs.options import Defaults
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
+from stoker.runtime.channel import Ended, Perform, Place, Raised, Returned, Signalled
+from stoker.runtime.children import Children
 from stoker.runtime.completing import AttemptFinisher
 from stoker.runtime.current import Performing, performing
 from stoker.runtime.notes import Notes
@@ -61,6 +66,7 @@ class Executor:
         store: Store | None = None,
         notes: Notes | None = None,
         follow: Callable[[Claim, Slot], Callable[[Following], None]] | None = None,
+        children: Children | None = None,
         misfit_after: int | None = 86_400 * SECOND,
         mark_started: Callable[[Claim], Awaitable[None]] | None = None,
     ) -> None:
@@ -75,6 +81,7 @@ class Executor:
         self._store = store
         self._notes = notes
         self._follow = follow
+        self._children = children
         self._misfit_after = misfit_after
         self._mark_started = mark_started
 
@@ -127,12 +134,13 @@ class Executor:
 
     def _begin(self, definition: DefinedJob[Any], claim: Claim, slot: Slot, saved: str | None) -> float:
         slot.claim = claim
-        slot.threaded = not definition.is_async
+        apart = definition.apart and self._children is not None
+        slot.threaded = not definition.is_async and not apart
         slot.started = started = self._clock.monotonic()
         if self._events.wants(AttemptStarted):
             self._events.emit(AttemptStarted(claim))
         timeout = definition.timeout_within(self._defaults)
-        if definition.wants_context or self._middleware or slot.threaded:
+        if definition.wants_context or self._middleware or slot.threaded or apart:
             deadline = None if timeout is None else as_datetime(self._clock.now() + timeout)
             slot.cancelled = Flag()
             slot.context = Context(
@@ -146,10 +154,13 @@ class Executor:
                 saved=saved,
                 follow=None if self._follow is None else self._follow(claim, slot),
             )
-        if timeout is not None:
-            expire = functools.partial(self._expire, slot, timeout)
-            slot.timer = self._clock.call_later(timeout / SECOND, expire)
+        slot.saved = saved
+        if timeout is not None and not apart:
+            self._limit(slot, timeout)
         return started
+
+    def _limit(self, slot: Slot, timeout: int) -> None:
+        slot.timer = self._clock.call_later(timeout / SECOND, functools.partial(self._expire, slot, timeout))
 
     def _finisher(self, definition: DefinedJob[Any], claim: Claim, slot: Slot) -> AttemptFinisher | None:
         if self._store is None:
@@ -157,7 +168,7 @@ class Executor:
         return AttemptFinisher(self._store, definition, claim, slot, self._clock, self._events)
 
     def _end(self, slot: Slot) -> None:
-        slot.claim = slot.context = slot.cancelled = None
+        slot.claim = slot.context = slot.cancelled = slot.saved = slot.carried = None
         slot.slow_reported = False
         if slot.timer is not None:
             slot.timer.cancel()
@@ -179,27 +190,47 @@ class Executor:
         return self._call(definition, arguments, slot)
 
     def _call(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Awaitable[Any]:
+        if definition.apart and self._children is not None:
+            return self._call_apart(definition, self._children, slot)
         context = slot.context if definition.wants_context else None
         if definition.is_async:
             coroutine: Awaitable[Any] = definition.call(arguments, context)
             return coroutine
         return self._threads.run(functools.partial(definition.call, arguments, context))
 
+    async def _call_apart(self, definition: DefinedJob[Any], children: Children, slot: Slot) -> Any:
+        claim, timeout = slot.claim, definition.timeout_within(self._defaults)
+        if claim is None:
+            raise RuntimeError("an attempt without a claim")
+        place = Place(definition.handler.__module__, definition.handler.__qualname__)
+        notes = self._store is not None and self._store.supports(Capability.NOTE)
+        order = Perform(place, claim, slot.saved, timeout, notes=notes)
+
+        def begins() -> None:
+            if timeout is not None:
+                self._limit(slot, timeout)
+
+        carried = _carried(await children.perform(order, begins))
+        value = definition.read_result(carried.text) if self._middleware and carried.text is not None else carried
+        slot.carried = (value, carried)
+        return value
+
     def _returned(self, definition: DefinedJob[Any], value: Any, claim: Claim, slot: Slot, started: float) -> Outcome:
         duration = self._since(started)
-        if slot.threaded and slot.interruption is Interruption.TIMEOUT:
+        if (slot.threaded or slot.carried) and slot.interruption is Interruption.TIMEOUT:
             return self._timed_out(definition, "", duration)
         if value is None:
             return Succeeded("null", duration)
         if self._middleware and (lesson := forgotten(value)) is not None:
             return Failed(RuntimeError(lesson), "", None, duration)
-        result = definition.encode_result(value)
+        as_it_came = slot.carried is not None and value is slot.carried[0]
+        result = slot.carried[1] if slot.carried is not None and as_it_came else definition.encode_result(value)
         return Succeeded(result.text, duration, result.reason)
 
     def _raised(self, error: BaseException, claim: Claim, slot: Slot, started: float) -> Outcome:
         duration = self._since(started)
         if slot.interruption is Interruption.TIMEOUT:
-            return self._timed_out(self._definitions[claim.name], trace_of(error), duration)
+            return self._timed_out(self._definitions[claim.name], _trace(error), duration)
         match error:
             case asyncio.CancelledError() if slot.interruption is Interruption.CANCELLED:
                 return CancelledByHandler("cancelled on request", duration, requested=True)
@@ -214,7 +245,7 @@ class Executor:
             case Retry():
                 return Failed(error, "", error.delay, duration, asked=True)
             case _:
-                return Failed(error, trace_of(error), None, duration)
+                return Failed(error, _trace(error), None, duration)
 
     def _timed_out(self, definition: DefinedJob[Any], trace: str, duration: int) -> Outcome:
         timeout = definition.timeout_within(self._defaults) or 0
@@ -222,3 +253,30 @@ class Executor:
 
     def _since(self, started: float) -> int:
         return round((self._clock.monotonic() - started) * SECOND)
+
+
+def _carried(ended: Ended) -> Carried:
+    """Give what a handler in a process of its own returned, or raise what it raised."""
+    match ended:
+        case Returned(result, reason):
+            return Carried(result, reason)
+        case Raised(kinds, message, trace):
+            raise ElsewhereRaised(kinds, message, trace)
+        case Signalled("Retry", reason, delay):
+            raise Retry(None if delay is None else delay / SECOND, reason)
+        case Signalled("Snooze", _, delay):
+            raise Snooze((delay or 0) / SECOND)
+        case Signalled("Cancel", reason):
+            raise Cancel(reason)
+        case Signalled(_, reason):
+            raise Discard(reason)
+
+
+def _trace(error: BaseException) -> str:
+    match error:
+        case ElsewhereRaised():
+            return error.trace
+        case ProcessDied():
+            return ""  # it would show the worker's own code only
+        case _:
+            return trace_of(error)

@@ -16,6 +16,7 @@ from enum import Enum
 from stoker.core.clock import Clock, Timer
 from stoker.core.job import Claim, NewJob
 from stoker.core.settlement import Settlement
+from stoker.jobs.carried import Carried
 from stoker.jobs.context import Context, Flag
 
 TURN = 0.001
@@ -36,11 +37,13 @@ class Slot:
 
     __slots__ = (
         "cancelled",
+        "carried",
         "claim",
         "completed",
         "context",
         "dropped",
         "interruption",
+        "saved",
         "slow_reported",
         "started",
         "task",
@@ -60,6 +63,10 @@ class Slot:
         """Why the result of that completion cannot be carried."""
         self.context: Context[object] | None = None
         self.cancelled: Flag | None = None
+        self.saved: str | None = None
+        """The checkpoint that the attempt began with, as JSON text."""
+        self.carried: tuple[object, Carried] | None = None
+        """What a handler in a process of its own returned, read for middleware, and as it came."""
         self.started = 0.0
         self.interruption: Interruption | None = None
         self.threaded = False
@@ -67,7 +74,10 @@ class Slot:
         self.slow_reported = False
 
     def interrupt(self, why: Interruption) -> None:
-        """Ask the attempt to stop: a task is cancelled, a thread sees ``cancelled`` in its context."""
+        """Ask the attempt to stop: a task is cancelled, a thread sees ``cancelled`` in its context.
+
+        Of an attempt in a process of its own the task is what waits for it, and ends it.
+        """
         if self.claim is None or self.interruption is not None:
             return
         self.interruption = why

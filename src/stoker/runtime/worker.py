@@ -22,6 +22,7 @@ from stoker.jobs.context import Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
+from stoker.runtime.children import ChildPlan, Children
 from stoker.runtime.completing import unless_committed
 from stoker.runtime.executor import Executor
 from stoker.runtime.fetcher import Fetcher
@@ -65,6 +66,7 @@ class Worker:
         defaults: Defaults,
         state: object = None,
         middleware: Sequence[Middleware] = (),
+        children: ChildPlan | None = None,
     ) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.plan = plan
@@ -80,6 +82,7 @@ class Worker:
         self._stopping = Flag()
         self._threads = Threads(plan.concurrency)
         self._notes = Notes(store, clock, events)
+        self._children = None if children is None else Children(children, self._notes, clock)
         self._executor = Executor(
             definitions,
             state=state,
@@ -92,6 +95,7 @@ class Worker:
             store=store,
             notes=self._notes,
             follow=FollowUps(store, store_named, defaults, middleware).of,
+            children=self._children,
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
         )
@@ -141,6 +145,8 @@ class Worker:
             self.keeper.stop()
             await cancelled(fetching, *services, *endings)
             self._threads.close()
+            if self._children is not None:
+                await self._children.close()
 
     def stop(self) -> None:
         """Claim no more, give running jobs the grace period; called on the worker's event loop."""
@@ -165,7 +171,7 @@ class Worker:
         plan = self.plan
         self._events.emit(WorkerStarted(self.id, plan.queues, plan.names, plan.concurrency))
         self.keeper.start()
-        if not all(definition.is_async for definition in self._definitions.values()):
+        if not all(definition.is_async or definition.apart for definition in self._definitions.values()):
             self._threads.prestart()
         lease = plan.lease / SECOND
         ticks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
@@ -176,6 +182,8 @@ class Worker:
         ]
         if self._trimming.wanted:
             ticks.append(("trim", self._trimming.tick, TRIM_INTERVAL))
+        if self._children is not None:
+            ticks.append(("tidy", self._children.tidy, 30.0))
         services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
         return [asyncio.ensure_future(service) for service in services]
 
@@ -199,6 +207,8 @@ class Worker:
         self._events.emit(WorkerStopping(self.id, sum(1 for _ in self.running()), grace))
         await cancelled(fetching)
         self._stopping.up = True
+        if self._children is not None:
+            self._children.stop()
         self._return_waiting()
         await self._mark_stopping()
         await self._until(lambda: not any(pool.slots for pool in self.pools), grace)

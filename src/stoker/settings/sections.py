@@ -84,6 +84,10 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     """Queues that share a pool are served in the order in which they are written, not side by side."""
     oldest_every: Natural = 0
     """Every so many jobs one is the longest available, whatever its priority; 0 for none."""
+    child_max_jobs: Count = 1000
+    """Attempts after which a process of jobs with ``executor="process"`` is replaced by a fresh one."""
+    child_max_rss: Bytes = Bytes(0)
+    """The same by its memory; 0 is no bound."""
     stuck_after: Limit = timedelta(minutes=5)
     misfit_after: Limit = timedelta(days=1)
 
