@@ -284,3 +284,23 @@ def test_a_remote_job_is_enqueued_by_its_stub_and_never_performed_here(app: Jobs
         ruby_mail(1)
     with pytest.raises(DefinitionError, match="Mail::Welcome: performed elsewhere"):
         ruby_mail.call(((1,), {}))
+
+
+@pytest.mark.parametrize(
+    ("executor", "handler", "says"),
+    [
+        ("async", "plain", "would block the event loop"),
+        ("thread", "coroutine", "an async def runs on the event loop"),
+        ("process", "local", "define it at the top of a module"),
+        ("fork", "plain", "write 'async', 'thread' or 'process'"),
+    ],
+)
+def test_an_executor_that_the_handler_cannot_have_is_refused(app: Jobs, executor: Any, handler: str, says: str) -> None:
+    def local() -> None: ...
+
+    handlers: dict[str, Any] = {"plain": send, "coroutine": _coroutine, "local": local}
+    with pytest.raises(DefinitionError, match=says):
+        app.job(executor=executor)(handlers[handler])
+
+
+async def _coroutine() -> None: ...
