@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from stoker import Middleware, State, Stoker
+from stoker.core.filters import Filter
 from stoker.jobs.handle import JobHandle
 from tests.integration.apps import apart
 from tests.integration.apps.apart import app
@@ -182,3 +183,11 @@ async def test_a_process_is_replaced_when_it_is_worn() -> None:
 
     assert (pids[0] == pids[1], pids[1] == pids[2], pids[2] == pids[3]) == (True, False, True)
     assert heavy[0] != heavy[1]
+
+
+async def test_what_follows_follows_from_the_ending(worker: Stoker[Any]) -> None:
+    first = await apart.then.enqueue(False).aresult(timeout=30)
+    await ended(apart.then.enqueue(True))
+
+    following = [job for job in app.operations().find(Filter(names=("double",))) if job.parent is not None]
+    assert [job.parent for job in following] == [first]

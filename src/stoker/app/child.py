@@ -7,6 +7,7 @@ when the worker is gone.
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 import os
@@ -22,17 +23,17 @@ from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
-import msgspec
-
-from stoker.core.decide import name_of, text_of, trace_of
+from stoker.app.child_reports import ToWorker, raised, rss, signalled
 from stoker.core.duration import SECOND
 from stoker.core.job import Claim
-from stoker.errors import NotSupported, StokerError
+from stoker.errors import EnqueueError, NotSupported, StokerError
 from stoker.jobs.context import Context, Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.definition import JobDefinition
-from stoker.jobs.options import JobRules
-from stoker.jobs.signals import Cancel, Discard, Retry, Signal, Snooze
+from stoker.jobs.draft import new_jobs
+from stoker.jobs.following import Following
+from stoker.jobs.options import Defaults, JobRules
+from stoker.jobs.signals import Signal
 from stoker.jobs.signature import is_async
 from stoker.runtime import current
 from stoker.runtime.channel import (
@@ -40,13 +41,12 @@ from stoker.runtime.channel import (
     MAIN,
     STOPPED,
     Ended,
+    Followed,
     FromChild,
     Hello,
-    Logged,
     Noted,
     Perform,
     Place,
-    Raised,
     Ready,
     Returned,
     Signalled,
@@ -56,8 +56,7 @@ from stoker.runtime.channel import (
     frame,
     to_child,
 )
-
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+from stoker.runtime.following import checked_draft
 
 
 class Interrupted(BaseException):
@@ -85,6 +84,8 @@ class Performer:
         self._sending = threading.Lock()
         self._orders: SimpleQueue[Perform] = SimpleQueue()
         self._known: dict[tuple[Place, str], tuple[DefinedJob[Any], bool]] = {}
+        self._stores: dict[tuple[Place, str], tuple[str, Defaults]] = {}
+        """Of each job its store, and its application's defaults."""
         self._stopping = Flag()
         self._cancelled = Flag()
         self._inside = False
@@ -162,15 +163,15 @@ class Performer:
             finally:
                 self._inside = False
             text, reason = definition.encode_result(value)
-            return Returned(text, reason, _rss())
+            return Returned(text, reason, rss())
         except (asyncio.CancelledError, Interrupted) as error:
             if self._cancelled.up:
                 return Signalled(STOPPED)
-            return _raised(error)
+            return raised(error)
         except Signal as error:
-            return _signalled(error)
+            return signalled(error)
         except BaseException as error:  # SystemExit in a handler ends the attempt, as in a thread
-            return _raised(error)
+            return raised(error)
 
     async def _awaited(self, value: Awaitable[Any]) -> Any:
         task = asyncio.ensure_future(value)
@@ -192,12 +193,27 @@ class Performer:
             finisher=_no_finisher,
             notebook=self,
             saved=order.saved,
+            follow=functools.partial(self._follow, order),
         )
+
+    def _follow(self, order: Perform, following: Following) -> None:
+        draft, owner = checked_draft(following), self._stores[order.place, order.claim.name]
+        if not order.atomic:
+            raise NotSupported("ctx.then: the store lacks ATOMIC; enqueue the job in the handler", verb="settle")
+        if draft.store != owner[0]:
+            raise EnqueueError(
+                f"ctx.then: {draft.name} waits in the store {draft.store!r}, which is not that of {order.claim.name}; "
+                "two stores have no unit in common: enqueue it in the handler"
+            )
+        claim = order.claim
+        self.send(Followed(new_jobs([draft], owner[1], claim.id, claim.root or claim.id)[0]))
 
     def _defined(self, order: Perform) -> tuple[DefinedJob[Any], bool]:
         key = (order.place, order.claim.name)
         if key not in self._known:
-            module = sys.modules[MAIN] if order.place.module == "__main__" else _imported(order.place.module)
+            module = (
+                sys.modules[MAIN] if order.place.module == "__main__" else importlib.import_module(order.place.module)
+            )
             found: Any = module
             for part in order.place.name.split("."):
                 found = getattr(found, part)
@@ -205,6 +221,10 @@ class Performer:
             self._configure(module, found)
             definition: DefinedJob[Any] = DefinedJob(order.claim.name, handler, JobRules(), cast("Any", None))
             self._known[key] = definition, is_async(handler)
+            if isinstance(found, JobDefinition):
+                self._stores[key] = found.store, found.backend.defaults
+            else:
+                self._stores[key] = "default", Defaults()
         return self._known[key]
 
     # -- the worker's world ------------------------------------------------------------------------------------------
@@ -214,7 +234,7 @@ class Performer:
         current.in_child = True
         sys.path[:] = hello.path
         root = logging.getLogger()
-        root.handlers[:] = [_ToWorker(self)]
+        root.handlers[:] = [ToWorker(self.send)]
         root.setLevel(hello.level)
         if hello.main_module is not None:
             namespace = runpy.run_module(hello.main_module, run_name=MAIN, alter_sys=True)
@@ -240,62 +260,10 @@ class Performer:
             application.configure(environment=hello.environment, arguments=hello.arguments, home=home)
 
 
-class _ToWorker(logging.Handler):
-    """Sends log records to the worker, which writes them as its own."""
-
-    def __init__(self, performer: Performer) -> None:
-        super().__init__()
-        self._performer = performer
-
-    def emit(self, record: logging.LogRecord) -> None:
-        fields = {key: _plain(value) for key, value in vars(record).items() if key not in _STANDARD}
-        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else None
-        message = record.getMessage().encode("utf-8", "backslashreplace").decode()
-        self._performer.send(Logged(record.name, record.levelno, message, record.created, fields, trace))
-
-
-def _imported(name: str) -> Any:
-    return importlib.import_module(name)
-
-
-def _plain(value: object) -> object:
-    try:
-        return msgspec.to_builtins(value, enc_hook=str)
-    except Exception:
-        return repr(value)
-
-
 def _no_finisher() -> NoReturn:
     raise NotSupported(
         "ctx.completing: a job with executor='process' cannot complete in a transaction", verb="complete"
     )
-
-
-def _signalled(error: Signal) -> Signalled:
-    match error:
-        case Retry():
-            return Signalled("Retry", error.reason, error.delay, _rss())
-        case Snooze():
-            return Signalled("Snooze", "", error.delay, _rss())
-        case Cancel():
-            return Signalled("Cancel", error.reason, None, _rss())
-        case Discard():
-            return Signalled("Discard", error.reason, None, _rss())
-        case _:
-            return Signalled("Discard", f"an unknown signal: {error!r}", None, _rss())
-
-
-def _raised(error: BaseException) -> Raised:
-    kinds = tuple(name_of(kind).replace(MAIN, "__main__") for kind in type(error).__mro__[:-1])
-    return Raised(kinds, text_of(error), trace_of(error).replace(MAIN, "__main__"), _rss())
-
-
-def _rss() -> int:
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 for each attempt
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
 
 
 def main() -> NoReturn:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from stoker.core.job import Claim
+from stoker.core.job import Claim, NewJob
 
 HEADER: Final = struct.Struct("<I")
 """Before each message: its length in bytes."""
@@ -52,6 +52,8 @@ class Perform(msgspec.Struct, frozen=True, tag=True):
     stopping: bool = False
     notes: bool = True
     """Whether the store keeps progress and checkpoints."""
+    atomic: bool = True
+    """Whether it can store an ending and what follows from it in one unit."""
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True):
@@ -71,6 +73,12 @@ class Noted(msgspec.Struct, frozen=True, tag=True):
 
     progress: str | None = None
     checkpoint: str | None = None
+
+
+class Followed(msgspec.Struct, frozen=True, tag=True):
+    """The handler said what follows from its ending."""
+
+    job: NewJob
 
 
 class Logged(msgspec.Struct, frozen=True, tag=True):
@@ -113,7 +121,7 @@ class Signalled(msgspec.Struct, frozen=True, tag=True):
 
 Ended: TypeAlias = Returned | Raised | Signalled
 ToChild: TypeAlias = Hello | Perform | Stop | Stopping
-FromChild: TypeAlias = Ready | Noted | Logged | Returned | Raised | Signalled
+FromChild: TypeAlias = Ready | Noted | Followed | Logged | Returned | Raised | Signalled
 
 _encoder: Final = msgspec.json.Encoder()
 to_child: Final[msgspec.json.Decoder[ToChild]] = msgspec.json.Decoder(ToChild)

@@ -17,12 +17,13 @@ from collections.abc import Callable
 import msgspec
 
 from stoker.core.clock import Clock
-from stoker.core.job import Claim
+from stoker.core.job import Claim, NewJob
 from stoker.errors import ProcessDied
 from stoker.runtime.channel import (
     HEADER,
     STOPPED,
     Ended,
+    Followed,
     FromChild,
     Hello,
     Logged,
@@ -108,25 +109,29 @@ class Child:
     async def hear(self) -> FromChild:
         """Wait for the next message; ProcessDied when the process ended instead."""
         try:
-            if self._length is None:
-                (self._length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-            body = await self._reader.readexactly(self._length)
+            length = self._length
+            if length is None:
+                (length,) = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+                self._length = length
+            body = await self._reader.readexactly(length)
         except (EOFError, ConnectionError):
             raise ProcessDied(await self._death()) from None
         self._length = None
         return from_child.decode(body)
 
-    async def perform(self, order: Perform, notes: Notes) -> Ended:
+    async def perform(self, order: Perform, notes: Notes, follow: Callable[[NewJob], None]) -> Ended:
         """Have one attempt made; ProcessDied when the process ends meanwhile."""
         self.tell(order)
-        return await self.ending(order.claim, notes)
+        return await self.ending(order.claim, notes, follow)
 
-    async def ending(self, claim: Claim, notes: Notes) -> Ended:
+    async def ending(self, claim: Claim, notes: Notes, follow: Callable[[NewJob], None]) -> Ended:
         """Wait for the end of the attempt, and pass on what it says meanwhile."""
         while True:
             match await self.hear():
                 case Noted(progress, checkpoint):
                     notes.write(claim, progress=progress, checkpoint=checkpoint)
+                case Followed(job):
+                    follow(job)
                 case Logged() as record:
                     _log(record)
                 case Ready():
@@ -180,11 +185,12 @@ class Children:
         self._ending: set[asyncio.Task[None]] = set()
         self._stopping = False
 
-    async def perform(self, order: Perform, begins: Callable[[], None]) -> Ended:
-        """Have one attempt made in a process of its own; ``begins`` is called when that is there.
+    async def perform(self, order: Perform, begins: Callable[[], None], follow: Callable[[NewJob], None]) -> Ended:
+        """Have one attempt made in a process of its own.
 
-        Raises ProcessDied. Cancelled, it asks the handler to stop, then raises an exception in it, then kills the
-        process; an ending that comes meanwhile is given like any other.
+        ``begins`` is called when that is there, ``follow`` with each job that is to follow from its ending. Raises
+        ProcessDied. Cancelled, it asks the handler to stop, then raises an exception in it, then kills the process; an
+        ending that comes meanwhile is given like any other.
         """
         child = await self._take()
         self._busy.add(child)
@@ -192,10 +198,12 @@ class Children:
         worn = True
         try:
             try:
-                ended = await child.perform(msgspec.structs.replace(order, stopping=self._stopping), self._notes)
+                ended = await child.perform(
+                    msgspec.structs.replace(order, stopping=self._stopping), self._notes, follow
+                )
                 worn = self._worn(child)
             except asyncio.CancelledError:
-                ended = await self._stopped(child, order.claim)
+                ended = await self._stopped(child, order.claim, follow)
         finally:
             self._busy.discard(child)
             if worn:
@@ -238,9 +246,9 @@ class Children:
         except TimeoutError:
             raise ProcessDied(f"the process of the attempt was not ready within {STARTING:g} s") from None
 
-    async def _stopped(self, child: Child, claim: Claim) -> Ended:
+    async def _stopped(self, child: Child, claim: Claim, follow: Callable[[NewJob], None]) -> Ended:
         """Bring an attempt to its end; CancelledError unless it ends by itself."""
-        ending = asyncio.ensure_future(child.ending(claim, self._notes))
+        ending = asyncio.ensure_future(child.ending(claim, self._notes, follow))
         try:
             child.tell(Stop())
             if not (await asyncio.wait([ending], timeout=ASKED))[0]:

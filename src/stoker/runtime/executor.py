@@ -11,7 +11,7 @@ from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import trace_of
 from stoker.core.duration import SECOND, as_datetime, in_words
-from stoker.core.job import Claim
+from stoker.core.job import Claim, NewJob
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
@@ -203,14 +203,21 @@ class Executor:
         if claim is None:
             raise RuntimeError("an attempt without a claim")
         place = Place(definition.handler.__module__, definition.handler.__qualname__)
-        notes = self._store is not None and self._store.supports(Capability.NOTE)
-        order = Perform(place, claim, slot.saved, timeout, notes=notes)
+        has = Capability(0) if self._store is None else self._store.capabilities
+        order = Perform(
+            place, claim, slot.saved, timeout, notes=Capability.NOTE in has, atomic=Capability.ATOMIC in has
+        )
 
         def begins() -> None:
             if timeout is not None:
                 self._limit(slot, timeout)
 
-        carried = _carried(await children.perform(order, begins))
+        def follows(job: NewJob) -> None:
+            for layer in self._middleware:
+                job = layer.enqueue(job)
+            slot.then = (*slot.then, job)
+
+        carried = _carried(await children.perform(order, begins, follows))
         value = definition.read_result(carried.text) if self._middleware and carried.text is not None else carried
         slot.carried = (value, carried)
         return value

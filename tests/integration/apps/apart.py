@@ -134,3 +134,11 @@ def enqueues(n: int) -> str:
 @app.job(executor="process")
 def no_json() -> object:
     return object()
+
+
+@app.job(executor="process", max_attempts=1)
+def then(ctx: Context[Any], fail: bool) -> str:
+    ctx.then(double.draft(4))
+    if fail:
+        raise OSError
+    return ctx.id
