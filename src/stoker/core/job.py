@@ -293,6 +293,10 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     rate: float = 0.0
     """Attempts per second since its previous announcement."""
     stopping: bool = False
+    application: str = ""
+    """Whose periodic entries it plans, if it plans any."""
+    periodic: tuple[str, ...] = ()
+    """Names of the entries that its code and settings declare."""
     beat_at: int = 0
     """Set by the store."""
     tags: tuple[str, ...] = ()

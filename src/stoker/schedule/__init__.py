@@ -1,0 +1,1 @@
+"""When periodic jobs are due: cron, intervals, English words, and the planner. Pure: takes instants, gives instants."""
