@@ -24,6 +24,8 @@ class WorkOptions(TypedDict, total=False):
     """Serve the queues in this order: the next one only when those before it have no job left."""
     concurrency: int
     """Jobs running at once in the shared pool."""
+    periodic: bool
+    """Whether it sees to periodic jobs too; it does unless told otherwise."""
     grace: float
     """Seconds that running jobs have when the worker stops."""
 
@@ -41,6 +43,7 @@ class Choice(msgspec.Struct, frozen=True):
     strict_order: bool = False
     concurrency: int | None = None
     grace: float | None = None
+    periodic: bool = True
 
     @classmethod
     def of(cls, options: WorkOptions) -> Choice:

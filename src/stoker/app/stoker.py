@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 from stoker.app.backend import PerformsHere, StoreBackend, chunks
 from stoker.app.choice import Choice, WorkOptions
 from stoker.app.given import defaults_of, given_settings
-from stoker.app.home import home_of_caller
+from stoker.app.home import default_name, file_of_caller
 from stoker.app.listening import Listening
+from stoker.app.periodic import Declared, Periodic
 from stoker.app.stage import Stage
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.clock import Clock
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.operations import Operations
     from stoker.runtime.children import ChildPlan
-    from stoker.runtime.plan import WorkerPlan
+    from stoker.runtime.plan import PeriodicPlan, WorkerPlan
     from stoker.runtime.worker import Worker
     from stoker.settings import Settings
     from stoker.settings.values import Mode
@@ -90,7 +91,10 @@ class Stoker(JobRegistry[S], Generic[S]):
         self._imports = tuple(imports)
         self._lifespan: Lifespan = lifespan or _no_state
         self.middleware = checked_middleware(middleware)
-        self._home = home_of_caller()
+        self.periodic = Periodic()
+        """Declares periodic jobs: ``@app.periodic("0 3 * * *")`` above ``@app.job``."""
+        self._file = file_of_caller()
+        self._home = Path.cwd() if self._file is None else self._file.parent
         self._environment: str | None = None
         self._arguments: Mapping[str, object] = {}
         self._settings: Settings | None = None
@@ -211,6 +215,20 @@ class Stoker(JobRegistry[S], Generic[S]):
         """Give the handle of a job by its id; nothing is looked up yet."""
         return JobHandle(self._backend, JobId(id), store=store)
 
+    @property
+    def application(self) -> str:
+        """The name under which its periodic entries are kept: ``name``, else one made of its project and module."""
+        return self.name or default_name(self._file, self.settings.root)
+
+    def periodic_entries(self) -> list[Declared]:
+        """Give the periodic entries that code and settings declare; ConfigurationError says what is wrong with one."""
+        from stoker.app.planned import from_settings
+
+        settings = self.settings
+        written = from_settings(settings.periodic, settings.scheduler.jobs, self.get)
+        # What the settings say of an entry goes before the code, as for everything else.
+        return list({entry.name: entry for entry in (*self.periodic.declared, *written)}.values())
+
     def load(self) -> None:
         """Import the modules that define jobs; what goes wrong inside one is raised as it is."""
         for module in (*self._imports, *self.settings.imports):
@@ -222,6 +240,8 @@ class Stoker(JobRegistry[S], Generic[S]):
         self.check_jobs()
         for definition in self.definitions:
             self.store(definition.store)
+        for entry in self.periodic_entries():
+            entry.spec(self.defaults)
 
     def _backoff_of(self, name: str) -> Backoff:
         definition = self.performable.get(name)
@@ -277,9 +297,9 @@ class Stoker(JobRegistry[S], Generic[S]):
         plan = plan_worker(self.performable, self.settings, choice)
         # By the store itself: outside the mode `queue` all names mean the one in memory.
         stores = {self.store(self.performable[name].store): self.performable[name].store for name in plan.names}
-        return [self._make_worker(name, store, plan, state) for store, name in stores.items()]
+        return [self._make_worker(name, store, plan, state, choice) for store, name in stores.items()]
 
-    def _make_worker(self, name: str, store: Store, plan: WorkerPlan, state: object) -> Worker:
+    def _make_worker(self, name: str, store: Store, plan: WorkerPlan, state: object, choice: Choice) -> Worker:
         from msgspec.structs import replace
 
         from stoker.runtime.worker import Worker
@@ -297,7 +317,23 @@ class Stoker(JobRegistry[S], Generic[S]):
             state=state,
             middleware=self.middleware,
             children=self._child_plan() if any(job.apart for job in jobs.values()) else None,
+            periodic=self._periodic_plan(name, store) if choice.periodic else None,
         )
+
+    def _periodic_plan(self, name: str, store: Store) -> PeriodicPlan | None:
+        from stoker.core.capability import Capability
+        from stoker.runtime.plan import PeriodicPlan
+
+        declared = [entry for entry in self.periodic_entries() if self.store(entry.store) is store]
+        if store.supports(Capability.TICK):
+            entries = tuple(entry.spec(self.defaults).entry(entry.name) for entry in declared)
+            return PeriodicPlan(self.application, entries, self.settings.scheduler.stale == "auto")
+        if declared:
+            raise ConfigurationError(
+                f"periodic {declared[0].name}: {store.url} keeps no periodic entries (it lacks TICK); "
+                "give its job another store, or this worker --no-periodic"
+            )
+        return None
 
     def _child_plan(self) -> ChildPlan:
         from stoker.app.apart import child_plan
@@ -354,7 +390,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         from stoker.app.working import warn_of_lost_jobs
 
         async with self.lifespan() as state:
-            (worker,) = self.make_workers(Choice(all_tags=True), state)
+            (worker,) = self.make_workers(Choice(all_tags=True, periodic=False), state)
             started(worker)
             await worker.run()
             await warn_of_lost_jobs(worker.store)

@@ -6,7 +6,12 @@ planner; a store keeps its text and compares it.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+PERIODIC_TICK: Final = "stoker.tick"
+"""Where in a job's meta the planned instant of its tick stands, in microseconds."""
 
 
 class NewEntry(msgspec.Struct, frozen=True):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
+from stoker.core.duration import as_datetime
 from stoker.core.job import Claim, JobId, Token
+from stoker.core.periodic import PERIODIC_TICK
 from stoker.errors import StokerError
 from stoker.jobs.completing import Completing, Finisher
 from stoker.jobs.following import Following
@@ -170,11 +172,23 @@ class Context(Generic[S_co]):
         return None if self._saved is None else msgspec.json.decode(self._saved)
 
     @property
+    def scheduled_at(self) -> datetime | None:
+        """The planned instant (aware, UTC) of the periodic tick that this run is for; None for any other job.
+
+        However late it runs, and in each attempt, it is the same.
+        """
+        tick = self._sent().get(PERIODIC_TICK)
+        return as_datetime(tick) if isinstance(tick, int) else None
+
+    @property
     def meta(self) -> Mapping[str, JSON]:
         """What the enqueuer sent along as ``meta``."""
         if self._meta is None:
-            self._meta = msgspec.json.decode(self._claim.meta, type=dict[str, Any])
+            self._meta = {key: value for key, value in self._sent().items() if key != PERIODIC_TICK}
         return self._meta
+
+    def _sent(self) -> dict[str, JSON]:
+        return msgspec.json.decode(self._claim.meta, type=dict[str, Any])
 
     @property
     def log(self) -> JobLog:

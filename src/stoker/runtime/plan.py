@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from stoker.core.duration import SECOND
+from stoker.core.periodic import NewEntry
 
 
 class PoolPlan(msgspec.Struct, frozen=True):
@@ -53,3 +54,17 @@ class WorkerPlan(msgspec.Struct, frozen=True):
     def concurrency(self) -> int:
         """All slots together."""
         return sum(pool.concurrency for pool in self.pools)
+
+
+class PeriodicPlan(msgspec.Struct, frozen=True):
+    """What a worker declares of an application's entries in one store."""
+
+    application: str
+    entries: tuple[NewEntry, ...] = ()
+    removes_stale: bool = True
+    """Removes at its start what no living worker of the application declares any more."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the entries."""
+        return tuple(entry.name for entry in self.entries)

@@ -11,7 +11,7 @@ from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
 from stoker.core.job import WorkerInfo
-from stoker.runtime.plan import WorkerPlan
+from stoker.runtime.plan import PeriodicPlan, WorkerPlan
 from stoker.stores.base import Store
 
 TTL = 30 * SECOND
@@ -30,13 +30,21 @@ class Presence:
     """The announcements of one worker; does nothing on a store without PRESENCE."""
 
     def __init__(
-        self, store: Store, worker: str, plan: WorkerPlan, clock: Clock, busyness: Callable[[], Busyness]
+        self,
+        store: Store,
+        worker: str,
+        plan: WorkerPlan,
+        clock: Clock,
+        busyness: Callable[[], Busyness],
+        periodic: PeriodicPlan | None = None,
     ) -> None:
         self._store = store
         self._worker = worker
         self._plan = plan
         self._clock = clock
         self._busyness = busyness
+        self._application = "" if periodic is None else periodic.application
+        self._periodic = () if periodic is None else periodic.names
         self._started_at = clock.now()
         self._rated = (clock.monotonic(), 0)
         self._next = 0.0
@@ -46,6 +54,11 @@ class Presence:
         if self._store.supports(Capability.PRESENCE) and self._clock.monotonic() >= self._next:
             self._next = self._clock.monotonic() + TTL / SECOND / 4
             self._store.run(self._store.beat(self._info(), TTL))
+
+    async def announce(self) -> None:
+        """Announce the worker now."""
+        if self._store.supports(Capability.PRESENCE):
+            await self._store.arun(self._store.beat(self._info(), TTL))
 
     async def leave(self) -> None:
         """Take the worker off the list."""
@@ -68,6 +81,8 @@ class Presence:
             stopping=stopping,
             tags=plan.tags,
             all_tags=plan.all_tags,
+            application=self._application,
+            periodic=self._periodic,
         )
 
     def _rate(self, performed: int) -> float:

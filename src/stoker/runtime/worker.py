@@ -32,7 +32,8 @@ from stoker.runtime.leases import Leases
 from stoker.runtime.loop import cancelled, sleep, tick_for_ever
 from stoker.runtime.maintenance import Maintenance
 from stoker.runtime.notes import Notes
-from stoker.runtime.plan import WorkerPlan
+from stoker.runtime.periodic import Periodic
+from stoker.runtime.plan import PeriodicPlan, WorkerPlan
 from stoker.runtime.presence import Busyness, Presence
 from stoker.runtime.routes import Routes
 from stoker.runtime.settler import Settler
@@ -67,6 +68,7 @@ class Worker:
         state: object = None,
         middleware: Sequence[Middleware] = (),
         children: ChildPlan | None = None,
+        periodic: PeriodicPlan | None = None,
     ) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.plan = plan
@@ -108,11 +110,16 @@ class Worker:
         ]
         self.routes = Routes(store, plan, clock)
         self._fetcher = self._make_fetcher()
-        self._presence = Presence(store, self.id, plan, clock, self._busyness)
+        self._presence = Presence(store, self.id, plan, clock, self._busyness, periodic)
         self.keeper = self._make_keeper()
         self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
         most = {name: job.rules.keep_most for name, job in definitions.items() if job.rules.keep_most is not None}
         self._trimming = Trimming(store, self.id, clock, names=most, queues=plan.keep_most)
+        self._periodic: Periodic | None = None
+        if periodic is not None:
+            self._periodic = Periodic(
+                store, self.id, periodic, self._presence.announce, clock=clock, events=events, middleware=middleware
+            )
         self._slow_after = {
             name: definition.slow_after_within(defaults) / SECOND for name, definition in definitions.items()
         }
@@ -185,6 +192,8 @@ class Worker:
         if self._children is not None:
             ticks.append(("tidy", self._children.tidy, 30.0))
         services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
+        if self._periodic is not None and not self._finish.is_set():
+            services.append(self._periodic.run())
         return [asyncio.ensure_future(service) for service in services]
 
     async def _emptied(self) -> None:
@@ -224,6 +233,8 @@ class Worker:
         with contextlib.suppress(StoreError):
             await self._maintenance.resign()
             await self._trimming.resign()
+            if self._periodic is not None:
+                await self._periodic.resign()
             await self._presence.leave()
         self._events.emit(WorkerStopped(self.id, self.performed, self._given_back))
 

@@ -12,7 +12,8 @@ from stoker.core.periodic import Entry
 from stoker.schedule.spec import Spec
 
 MOST_RUNS: Final = 1_000
-"""The most runs that one tick makes up for; what is left is due in the next."""
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""The most runs that one tick makes up for, and the most of their arguments; what is left is due in the next."""
 LEAST_GRACE: Final = 60 * SECOND
 
 
@@ -36,6 +37,16 @@ def plan(entry: Entry, spec: Spec, now: int) -> Plan:
     return Plan(following, ticks, next(spec.rhythm.after(decided, entry.anchor), None))
 
 
+def plan_start(entry: Entry, spec: Spec, now: int) -> Plan:
+    """Say what is due of an entry that is to run on start too."""
+    due = plan(entry, spec, now)
+    if due.next is not None and due.next <= now:
+        return due  # more was missed than one tick makes up for
+    following = max(entry.last + 1, now)
+    ticks = due.ticks if now in due.ticks else (*due.ticks, now)
+    return Plan(following, ticks if spec.missed == "all" else (now,), due.next)
+
+
 def upcoming(entry: Entry, spec: Spec, now: int, count: int) -> list[int]:
     """Give the next instants at which an entry is due."""
     return list(islice(spec.rhythm.after(max(entry.last, now), entry.anchor), count))
@@ -52,5 +63,6 @@ def _due(entry: Entry, spec: Spec, now: int) -> tuple[int | None, tuple[int, ...
         following = next(rhythm.after(latest, anchor), latest)
         grace = max(LEAST_GRACE, following - latest)
         last = max(last, now - grace - 1)
-    ticks = tuple(islice(takewhile(lambda at: at <= now, rhythm.after(last, anchor)), MOST_RUNS))
+    most = min(MOST_RUNS, 1 + MOST_BYTES // (len(spec.job["args"]) + 1))
+    ticks = tuple(islice(takewhile(lambda at: at <= now, rhythm.after(last, anchor)), most))
     return (ticks[-1] if ticks else latest), ticks

@@ -7,14 +7,11 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from stoker.core.job import Due, NewJob
-from stoker.core.periodic import NewEntry
+from stoker.core.periodic import PERIODIC_TICK, NewEntry
 from stoker.schedule.rhythm import Rhythm
 
 Missed: TypeAlias = Literal["skip", "once", "all"]
 """What becomes of ticks that no worker was there for: nothing, one run for all of them, or a run for each."""
-
-TICK: Final = "stoker.tick"
-"""Where in a job's meta the planned instant of its tick stands, in microseconds."""
 
 
 class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,7 +37,7 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
     def job_at(self, tick: int, delay: int = 0) -> NewJob:
         """Give the job of one tick."""
         job = msgspec.convert(self.job, NewJob)
-        meta = {**msgspec.json.decode(job.meta, type=dict[str, Any]), TICK: tick}
+        meta = {**msgspec.json.decode(job.meta, type=dict[str, Any]), PERIODIC_TICK: tick}
         return msgspec.structs.replace(job, meta=msgspec.json.encode(meta).decode(), due=Due(delay))
 
 

@@ -27,10 +27,8 @@ from stoker.settings.values import (
 
 UNUSED: Final = frozenset(
     {
-        "periodic",
         "queue.dangerously_flush",
         "retiring",
-        "scheduler.jobs",
         "workers.processes",
     }
 )
@@ -114,10 +112,12 @@ class WebSettings(Struct, frozen=True, kw_only=True):
 
 
 class SchedulerSettings(Struct, frozen=True, kw_only=True):
-    """Loco's scheduler section, kept as written."""
+    """Loco's scheduler section, its jobs kept as written."""
 
     output: str | None = None
     jobs: Raw = field(default_factory=dict)
+    stale: Literal["auto", "manual"] = "auto"
+    """Whether a worker removes at its start the entries that nobody declares any more."""
 
 
 class Keys(Struct, frozen=True, kw_only=True):

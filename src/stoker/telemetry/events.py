@@ -161,6 +161,30 @@ class WorkerStopped(msgspec.Struct, frozen=True):
     given_back: int
 
 
+class EntryTicked(msgspec.Struct, frozen=True):
+    """This worker moved a periodic entry on to the instant ``at`` and enqueued so many jobs for it."""
+
+    application: str
+    entry: str
+    at: int
+    jobs: int
+
+
+class EntryFailed(msgspec.Struct, frozen=True):
+    """A periodic entry cannot be read, or a run of it was not enqueued."""
+
+    application: str
+    entry: str
+    reason: str
+
+
+class EntriesRemoved(msgspec.Struct, frozen=True):
+    """Periodic entries were removed, because no living worker of their application declares them any more."""
+
+    application: str
+    entries: tuple[str, ...]
+
+
 Event: TypeAlias = (
     JobsEnqueued
     | JobsChanged
@@ -179,6 +203,9 @@ Event: TypeAlias = (
     | StoreBack
     | JobsPruned
     | JobsReclaimed
+    | EntryTicked
+    | EntryFailed
+    | EntriesRemoved
     | WorkerStarted
     | WorkerStopping
     | WorkerStopped

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from stoker.core.backoff import Backoff, wait_after
-from stoker.core.duration import SECOND, in_words
+from stoker.core.duration import SECOND, as_datetime, in_words
 from stoker.core.job import Claim, State
 from stoker.errors import ConfigurationError
 from stoker.telemetry.events import (
     KINDS,
     AttemptEnded,
     AttemptStarted,
+    EntriesRemoved,
+    EntryFailed,
+    EntryTicked,
     Event,
     JobMisfit,
     JobOverdue,
@@ -87,6 +90,12 @@ class LogLines:
                     len(cancelled),
                     len(discarded),
                 )
+            case EntryTicked(_, entry, at, jobs):
+                log.debug("periodic %s: %d job(s) enqueued, ticked up to %s", entry, jobs, as_datetime(at).isoformat())
+            case EntryFailed(_, entry, reason):
+                log.error("periodic %s: %s", entry, reason)
+            case EntriesRemoved(application, entries):
+                log.warning("periodic entries that %s no longer declares were removed: %s", application, _list(entries))
             case WorkerStarted(worker, queues, names, concurrency):
                 log.info("worker %s: %d at once, queues %s, jobs %s", worker, concurrency, _list(queues), _list(names))
             case WorkerStopping(worker, running, grace):

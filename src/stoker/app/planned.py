@@ -1,0 +1,89 @@
+"""Periodic entries as settings declare them: our ``periodic`` section, and Loco's ``scheduler.jobs``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias, cast
+
+from stoker.app.periodic import Declared, PeriodicOptions, declared
+from stoker.errors import ConfigurationError, DefinitionError, EnqueueError
+from stoker.jobs.definition import JobDefinition
+
+Find: TypeAlias = Callable[[str], JobDefinition[..., Any]]
+_OPTIONS: Final = frozenset(PeriodicOptions.__annotations__)
+_LOCO: Final = frozenset({"run", "schedule", "cron", "shell", "run_on_start", "output", "tags"})
+
+
+def from_settings(periodic: Mapping[str, object], scheduler: Mapping[str, object], find: Find) -> list[Declared]:
+    """Give the entries of both sections; ConfigurationError names the key that is wrong."""
+    ours = [_entry(f"periodic.{name}", name, said, find) for name, said in periodic.items()]
+    loco = [_loco_entry(f"scheduler.jobs.{name}", name, said, find) for name, said in scheduler.items()]
+    if twice := {entry.name for entry in ours} & {entry.name for entry in loco}:
+        raise ConfigurationError(f"{min(twice)!r} stands in periodic and in scheduler.jobs: keep one")
+    return ours + loco
+
+
+def _entry(key: str, name: str, said: object, find: Find) -> Declared:
+    if not isinstance(said, Mapping):
+        raise ConfigurationError(f'{key}: must be a mapping with cron or every, e.g. {{cron: "0 3 * * *", job: tidy}}')
+    rest = dict(said)
+    when, every, args = rest.pop("cron", None), rest.pop("every", None), rest.pop("args", {})
+    job = rest.pop("job", name)
+    options = {option: _option(f"{key}.{option}", option, rest.pop(option)) for option in _OPTIONS & rest.keys()}
+    return _declared(key, name, job, (when, every), args, rest, options, find)
+
+
+def _loco_entry(key: str, name: str, said: object, find: Find) -> Declared:
+    if not isinstance(said, Mapping):
+        raise ConfigurationError(f"{key}: must be a mapping with run and schedule")
+    if unknown := said.keys() - _LOCO:
+        raise ConfigurationError(f"{key}: unknown key {min(unknown)!r}; there are {', '.join(sorted(_LOCO))}")
+    if said.get("shell", False):
+        raise ConfigurationError(f"{key}: shell commands are not run; put the command into a job and name it in run")
+    job, *words = str(said.get("run", name)).split()
+    args: dict[str, object] = {}
+    for word in words:
+        argument, colon, value = word.partition(":")
+        if not colon:
+            raise ConfigurationError(f"{key}: {word!r} in run is no argument; write NAME:VALUE")
+        args[argument] = value
+    when = said.get("schedule", said.get("cron"))
+    options = {"run_on_start": bool(said.get("run_on_start", False))}
+    labels = said.get("tags")
+    return _declared(key, name, job, (when, None), args, {} if labels is None else {"labels": labels}, options, find)
+
+
+def _declared(
+    key: str,
+    name: str,
+    job_name: object,
+    when: tuple[Any, Any],
+    args: object,
+    using: Mapping[str, Any],
+    options: Mapping[str, object],
+    find: Find,
+) -> Declared:
+    if not isinstance(when[0], str | None):
+        raise ConfigurationError(f'{key}.cron: {when[0]!r} is not a text; write it in quotes: "0 3 * * *"')
+    if not isinstance(args, Mapping | list):
+        raise ConfigurationError(f"{key}.args: write a mapping by name, or a list by position")
+    try:
+        job = find(str(job_name)).using(**using)
+        # As JSON, because YAML's own dates and the like would otherwise reach the job as something else.
+        entry = declared(name, job, lambda: job.draft_of(json.dumps(args)), *when, cast("PeriodicOptions", options))
+    except (DefinitionError, EnqueueError) as error:
+        raise ConfigurationError(f"{key}: {error}") from None
+    return entry
+
+
+def _option(key: str, option: str, value: object) -> object:
+    if option not in ("start", "end"):
+        return value
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ConfigurationError(f"{key}: {value!r} is no time; write e.g. 2027-01-31T12:00:00Z") from None
