@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stoker.schedule.spec import Spec
 
 J = TypeVar("J", bound="JobDefinition[..., Any]")
-Arguments: TypeAlias = Mapping[str, object] | Sequence[object]
+Arguments: TypeAlias = Mapping[str, Any] | Sequence[Any]
 MISSED: Final = ("skip", "once", "all")
 
 
@@ -121,8 +121,11 @@ class Periodic:
         def decorate(job: J) -> J:
             if not isinstance(job, JobDefinition):
                 raise DefinitionError(f"periodic: {job!r} is no job; write @app.periodic(…) above @app.job")
-            made = (lambda: job.draft(**args)) if isinstance(args, Mapping) else (lambda: job.draft(*args))
-            self._declare(declared(name or job.name, job, made, when, every, options))
+
+            def draft() -> Draft[Any]:
+                return job.draft(**args) if isinstance(args, Mapping) else job.draft(*args)
+
+            self._declare(declared(name or job.name, job, draft, when, every, options))
             return job
 
         if when is None and every is None:

@@ -71,8 +71,9 @@ def _declared(
         raise ConfigurationError(f"{key}.args: write a mapping by name, or a list by position")
     try:
         job = find(str(job_name)).using(**using)
-        # As JSON, because YAML's own dates and the like would otherwise reach the job as something else.
-        entry = declared(name, job, lambda: job.draft_of(json.dumps(args)), *when, cast("PeriodicOptions", options))
+        # As JSON, where YAML's own dates are text, as they are for whoever enqueues from elsewhere.
+        text = json.dumps(args, ensure_ascii=False, separators=(",", ":"), default=str)
+        entry = declared(name, job, lambda: job.draft_of(text), *when, cast("PeriodicOptions", options))
     except (DefinitionError, EnqueueError) as error:
         raise ConfigurationError(f"{key}: {error}") from None
     return entry

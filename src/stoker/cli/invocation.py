@@ -68,6 +68,10 @@ class Invocation:
             app = self._application = self._configured(Stoker(), Path.cwd())
         return app
 
+    def loaded_or_target(self) -> Stoker[Any]:
+        """Give the user's application with its jobs if one is named, else what `target` gives."""
+        return self.target() if self._found() is None else self.loaded()
+
     def operations(self, store: str | None) -> Operations:
         """Give the operator's verbs on a store of the target."""
         app = self.target()

@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "jobs": ("stoker.cli.jobs:jobs", "List, show, cancel, retry, replay, promote and delete jobs."),
     "queues": ("stoker.cli.queues:queues", "List, pause and resume queues."),
     "names": ("stoker.cli.names:names", "List, pause and resume job names."),
+    "periodic": ("stoker.cli.periodic:periodic", "List, run, pause, resume, add and remove periodic entries."),
     "workers": ("stoker.cli.workers:workers", "List the live workers."),
     "status": ("stoker.cli.status:status", "Say how the stores stand."),
     "doctor": ("stoker.cli.doctor:doctor", "Look for what slows jobs down or loses them."),

@@ -39,6 +39,7 @@ _WORKER_OPTIONS = (
     click.option(
         "--grace", type=read_seconds, metavar="DURATION", help="How long running jobs may go on after the first signal."
     ),
+    click.option("--no-periodic", is_flag=True, help="Leave periodic jobs to other workers."),
     click.option("--until-empty", is_flag=True, help="End when there is nothing to do; says what is left for later."),
     click.option("--log-format", type=click.Choice(["text", "json"]), help="How log lines look; text by default."),
 )
@@ -67,12 +68,18 @@ def worker(until_empty: bool, log_format: str | None, **chosen: Any) -> None:
     help="Perform jobs, of these tags where some are given; the same as `stoker worker`.",
 )
 @click.option("-s", "--server-and-worker", "both", is_flag=True, help="Serve and perform jobs, in one process.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Serve, perform jobs and see to periodic ones.")
 @worker_options
-def start(worker_tags: str | None, both: bool, until_empty: bool, log_format: str | None, **chosen: Any) -> None:
-    """Serve the ASGI application that the setting web.app names; with -w perform jobs instead, with -s do both."""
+def start(
+    worker_tags: str | None, both: bool, everything: bool, until_empty: bool, log_format: str | None, **chosen: Any
+) -> None:
+    """Serve the ASGI application that the setting web.app names; -w performs jobs instead, -s and -a do both."""
     only_worker = worker_tags is not None
+    if everything and chosen["no_periodic"]:
+        raise click.UsageError("-a and --no-periodic exclude each other: write -s --no-periodic")
+    both = both or everything
     if only_worker and both:
-        raise click.UsageError("-w and -s exclude each other: -s already performs jobs")
+        raise click.UsageError("-w and -s (or -a) exclude each other: the latter already perform jobs")
     if worker_tags is not None:
         if worker_tags:
             chosen["tags"] = (*chosen["tags"], read_names(worker_tags))
@@ -119,6 +126,7 @@ def _choice(
     strict_order: bool,
     concurrency: int | None,
     grace: float | None,
+    no_periodic: bool,
 ) -> Choice:
     from stoker.app.choice import Choice
 
@@ -132,6 +140,7 @@ def _choice(
         strict_order=strict_order,
         concurrency=concurrency,
         grace=grace,
+        periodic=not no_periodic,
     )
 
 

@@ -15,13 +15,14 @@ from stoker.core.duration import SECOND
 from stoker.core.job import CallId, NewJob, WorkerInfo, new_call
 from stoker.core.periodic import Entry, Tick
 from stoker.errors import StoreError
-from stoker.jobs.middleware import Middleware
+from stoker.jobs.middleware import Middleware, through
 from stoker.runtime.loop import sleep
 from stoker.runtime.plan import PeriodicPlan
 from stoker.schedule.planner import plan, plan_start
 from stoker.schedule.spec import Spec, read_spec
 from stoker.stores.base import Store
-from stoker.telemetry.events import EntriesRemoved, EntryFailed, EntryTicked, Events, StoreFailed
+from stoker.telemetry.board import Events
+from stoker.telemetry.events import EntriesRemoved, EntryFailed, EntryTicked, StoreFailed
 
 LEADER_TTL: Final = 15 * SECOND
 LAG: Final = 2 * SECOND
@@ -154,10 +155,7 @@ class Periodic:
         for tick in ticks:
             job = spec.job_at(tick, round(random.uniform(0, spec.jitter)))
             try:
-                for layer in self._middleware:
-                    job = layer.enqueue(job)
+                jobs.append(through(self._middleware, job))
             except Exception as error:  # a veto, or a fault: the tick goes by without its job, as an enqueue would
                 self._events.emit(EntryFailed(entry.application, entry.name, f"middleware raised {error!r}"))
-            else:
-                jobs.append(job)
         return jobs

@@ -46,6 +46,8 @@ def test_a_worker_that_knows_no_job_says_how_to_name_the_modules(stoker: Shell) 
         (("worker", "--grace", "soon"), "--grace"),
         (("worker", "--log-format", "xml"), "--log-format"),
         (("start", "-w", "-s"), "exclude each other"),
+        (("start", "-w", "-a"), "exclude each other"),
+        (("start", "-a", "--no-periodic"), "write -s --no-periodic"),
         (("start", "--queues", "mail"), "--queues needs -w or -s"),
         (("start", "--until-empty"), "--until-empty needs -w"),
         (("start", "-s", "--until-empty"), "--until-empty needs -w"),

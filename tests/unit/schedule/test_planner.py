@@ -139,7 +139,7 @@ def test_the_next_runs_can_be_told() -> None:
 )
 def test_what_is_wrong_is_named(said: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
-        rhythm_of(**{"when": None, "every": None, **said})
+        rhythm_of(said.pop("when", None), said.pop("every", None), **said)
 
 
 def test_an_interval_can_be_written_as_an_alias() -> None:

@@ -61,10 +61,10 @@ def test_a_whole_file_is_read(root: Path, write: Write) -> None:
 
 
 def test_what_is_not_used_yet_is_said(root: Path, write: Write, caplog: pytest.LogCaptureFixture) -> None:
-    write(LOCO)
+    write(LOCO.replace("dangerously_flush: false", "dangerously_flush: true"))
     load(root=root, environ={})
 
-    assert caplog.messages == ["config/development.yaml: scheduler.jobs is not used by this version"]
+    assert caplog.messages == ["config/development.yaml: queue.dangerously_flush is not used by this version"]
 
 
 def test_queues_are_a_list_or_a_mapping(root: Path, write: Write) -> None:

@@ -224,6 +224,13 @@ class TickContract(ContractTests):
         assert state_of(store, stored.id) is State.SCHEDULED
 
     @needs(Capability.TICK)
+    def test_the_tags_of_a_ticked_job_route_it(self, store: Store) -> None:
+        tick(store, registered(store), job(route="gpu"), job())
+
+        assert store.run(store.routes()) == ["gpu"]
+        assert len(claim(store, routes=["gpu"])) == 1
+
+    @needs(Capability.TICK)
     def test_jobs_enqueued_before_and_after_have_ids_of_their_own(self, store: Store) -> None:
         store.run(store.enqueue([job()], new_call()))
         tick(store, registered(store), job(), job())
