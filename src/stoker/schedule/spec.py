@@ -36,9 +36,7 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def job_at(self, tick: int, delay: int = 0) -> NewJob:
         """Give the job of one tick."""
-        job = msgspec.convert(self.job, NewJob)
-        meta = {**msgspec.json.decode(job.meta, type=dict[str, Any]), PERIODIC_TICK: tick}
-        return msgspec.structs.replace(job, meta=msgspec.json.encode(meta).decode(), due=Due(delay))
+        return msgspec.convert(self.job, NewJob).changed(meta={PERIODIC_TICK: tick}, due=Due(delay))
 
 
 _VERSION: Final = Spec.__struct_defaults__[-1]
