@@ -12,6 +12,7 @@ from stoker.jobs.draft import Draft
 from stoker.jobs.freeform import JSON
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.keeping import Ended
+from stoker.jobs.limits import Limit, Rate
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import EnqueueOptions, JobOptions
 from stoker.jobs.record import JobRecord
@@ -33,8 +34,10 @@ __all__ = [
     "JobHandle",
     "JobOptions",
     "JobRecord",
+    "Limit",
     "Middleware",
     "NewJob",
+    "Rate",
     "Retry",
     "Snooze",
     "State",

@@ -13,6 +13,7 @@ import msgspec
 
 from stoker.app.replaying import replayed
 from stoker.app.results import await_ending, wait_for_ending
+from stoker.app.ruling import Ruling
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, new_call
 from stoker.errors import EnqueueError, JobNotFound, ResultError, StoreUnavailable
@@ -83,6 +84,7 @@ class StoreBackend:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._ruling = Ruling()
 
     @property
     def application(self) -> Services:
@@ -120,6 +122,7 @@ class StoreBackend:
         with ThreadPoolExecutor(1, "stoker-enqueue") as thread:
             for chunk in chunks(drafts):
                 jobs, store, joined = self._prepared(chunk, transaction)
+                self._tell(store, jobs, chunk)
                 arrive()
                 if store is None or joined is not None:
                     # A caller's connection may belong to the caller's thread.
@@ -137,6 +140,12 @@ class StoreBackend:
         if store is None:
             here = self._services.foreground()
             return [await here.aperform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
+        if (telling := self._ruling.telling(store, jobs, drafts, self.defaults)) is not None:
+            try:
+                await store.arun(telling)
+            except BaseException:
+                self._ruling.forget(store)
+                raise
         call = new_call()
         try:
             answers = await store.arun(store.enqueue(jobs, call), on=transaction)
@@ -151,7 +160,19 @@ class StoreBackend:
         if store is None:
             here = self._services.foreground()
             return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
+        self._tell(store, jobs, drafts)
         return self._enqueued(drafts, jobs, _sender(store, jobs, transaction)())
+
+    def _tell(self, store: Store | None, jobs: Sequence[NewJob], drafts: Sequence[Draft[Any]]) -> None:
+        """Tell a store what limits these jobs, once; on its own connection, whatever transaction they join."""
+        telling = None if store is None else self._ruling.telling(store, jobs, drafts, self.defaults)
+        if store is None or telling is None:
+            return
+        try:
+            store.run(telling)
+        except BaseException:
+            self._ruling.forget(store)
+            raise
 
     def _prepared(
         self, drafts: Sequence[Draft[Any]], transaction: object | None

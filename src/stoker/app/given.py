@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stoker.core.duration import Keep, keep_micros, micros
+from stoker.core.limits import Rule
 from stoker.jobs.checks import FOREVER
+from stoker.jobs.limits import queue_rule, rate_of
 from stoker.jobs.options import Defaults, Retention
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ def defaults_of(settings: Settings) -> Defaults:
         keep_failed=keep_micros(jobs.keep_failed),
         max_args=jobs.max_args,
         retention={name: _retention(queue) for name, queue in settings.queue.queues.items()},
+        limits={name: rules for name, queue in settings.queue.queues.items() if (rules := _rules(name, queue))},
     )
 
 
@@ -33,6 +36,17 @@ def _retention(queue: PoolSettings) -> Retention:
         return FOREVER if written == "forever" else micros(written)
 
     return Retention(kept(queue.keep), kept(queue.keep_failed))
+
+
+def _rules(name: str, queue: PoolSettings) -> tuple[Rule, ...]:
+    """Give the limit and the rate of a queue."""
+    rules: list[Rule] = []
+    if queue.limit is not None:
+        rules.append(queue_rule(name, running=queue.limit))
+    if queue.rate is not None:
+        rate = rate_of(f"queue.queues.{name}.rate", queue.rate)
+        rules.append(queue_rule(name, starts=rate.starts, per=micros(rate.per)))
+    return tuple(rules)
 
 
 def given_settings(

@@ -53,6 +53,8 @@ class QueueStatus(msgspec.Struct, frozen=True):
     lag_seconds: float
     states: dict[str, int]
     unserved: Unserved
+    limited: int = 0
+    """How many of the available jobs wait for a limit or a rate."""
 
 
 class NameStatus(msgspec.Struct, frozen=True):
@@ -283,6 +285,7 @@ def _queue_status(
         round(max(0, now - oldest) / SECOND, 3),
         states,
         _unserved(available, serving),
+        sum(row.gated for row in available),
     )
 
 

@@ -27,4 +27,5 @@ def replayed(job: StoredJob) -> NewJob:
         keep_failed=job.keep_failed,
         version=job.version,
         origin=job.id,
+        gates=job.gates,
     )

@@ -39,6 +39,7 @@ from stoker.telemetry.logs import HEARD, LogLines
 if TYPE_CHECKING:
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.operations import Operations
+    from stoker.core.limits import Rule
     from stoker.runtime.children import ChildPlan
     from stoker.runtime.plan import PeriodicPlan, WorkerPlan
     from stoker.runtime.worker import Worker
@@ -318,6 +319,7 @@ class Stoker(JobRegistry[S], Generic[S]):
             middleware=self.middleware,
             children=self._child_plan() if any(job.apart for job in jobs.values()) else None,
             periodic=self._periodic_plan(name, store) if choice.periodic else None,
+            rules=self._rules_of(store),
         )
 
     def _periodic_plan(self, name: str, store: Store) -> PeriodicPlan | None:
@@ -339,6 +341,13 @@ class Stoker(JobRegistry[S], Generic[S]):
         from stoker.app.apart import child_plan
 
         return child_plan(self.settings, self._environment, self._arguments, self._home)
+
+    def _rules_of(self, store: Store) -> tuple[Rule, ...]:
+        """Give the limits and rates of all jobs that wait in a store, and of its queues."""
+        from stoker.app.ruling import rules_of
+
+        jobs = [job for job in self.definitions if self.store(job.store) is store]
+        return rules_of(jobs, self.defaults)
 
     # -- life --------------------------------------------------------------------------------------------------------
 

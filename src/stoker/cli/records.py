@@ -36,7 +36,7 @@ def print_record(record: JobRecord[Any]) -> None:
     errors = plain.pop("errors")
     width = max(map(len, plain))
     for key, value in plain.items():
-        if value not in (None, []) and (key, value) != ("meta", {}):
+        if value not in (None, [], False) and (key, value) != ("meta", {}):
             shown = getattr(record, key)
             text = _as_text(shown, value)
             click.echo(f"{key:{width}}  {text}")

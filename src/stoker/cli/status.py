@@ -65,6 +65,8 @@ def _remarks(status: StoreStatus) -> Iterator[str]:
             yield f"queue {queue.name}: no live worker serves it; {number_of(waiting)} waiting"
         elif queue.unserved.names:
             yield f"queue {queue.name}: no live worker knows {', '.join(queue.unserved.names)}"
+        if queue.limited:
+            yield f"queue {queue.name}: {number_of(queue.limited)} of the available ones wait for a limit or a rate"
         for route in queue.unserved.tags:
             yield f"queue {queue.name}: no live worker takes {f'the tags {route}' if route else 'jobs without tags'}"
     if status.paused_names:

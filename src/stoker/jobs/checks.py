@@ -15,6 +15,7 @@ from stoker.core.job import Due
 from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError, DefinitionError
 from stoker.jobs.fidelity import difference
+from stoker.jobs.limits import Limit, Rate, bounds
 from stoker.jobs.obstacles import obstacle
 from stoker.jobs.unique import Unique
 
@@ -202,6 +203,8 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "slow_after": limit,
     "max_snoozes": whole(0),
     "unique": unique,
+    "limit": lambda what, value: bounds(what, value, Limit),
+    "rate": lambda what, value: bounds(what, value, Rate),
     "tags": several(tag),
     "labels": several(label),
     "meta": meta,

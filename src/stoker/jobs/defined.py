@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from stoker.core.decide import Policy
 from stoker.core.job import Enqueued, JobId
+from stoker.core.limits import Gate
 from stoker.core.unique import UniqueKey
 from stoker.errors import ArgumentsError, ResultUnavailable
 from stoker.jobs.carried import Carried, carried
 from stoker.jobs.codec import Arguments
 from stoker.jobs.context import Context
 from stoker.jobs.handle import Follower, JobHandle
+from stoker.jobs.limits import check_names, gate_of
 from stoker.jobs.options import Defaults, EnqueueTerms, JobRules, Merged, merge
 from stoker.jobs.resolved import Resolved
 from stoker.jobs.signature import Handler, as_function
@@ -83,6 +85,7 @@ class DefinedJob(Generic[R_co]):
         names = [one.name for one in self._resolved.codec.signature.parameters]
         if self.rules.unique:
             self.rules.unique.check(self.name, names)
+        self.check_bounds(names)
 
     # -- performing --------------------------------------------------------------------------------------------------
 
@@ -122,6 +125,18 @@ class DefinedJob(Generic[R_co]):
             except Exception as error:
                 raise ArgumentsError(f"{self.name}: Unique(by=…) raised {error!r} for these arguments") from error
         return unique.key_of(self.name, codec.by_name(args), chosen, priority)
+
+    def gates(self, said: Merged, args: str) -> tuple[Gate, ...]:
+        """Give the gates of a job with these encoded arguments: its own, then those of its queue."""
+        if not said.bounds:
+            return said.gates
+        arguments = self._resolved.codec.by_name(args) if any(bound.names for bound in said.bounds) else {}
+        return (*[gate_of(bound, self.name, arguments) for bound in said.bounds], *said.gates)
+
+    def check_bounds(self, parameters: Collection[str]) -> None:
+        """Check what limits tell apart; DefinitionError names what is no parameter."""
+        for bound in self.rules.bounds:
+            check_names(self.name, bound, parameters)
 
     def handle(self, id: JobId | str, *, duplicate: bool = False) -> JobHandle[R_co]:
         """Give the handle of a job of this definition that has been enqueued."""

@@ -11,7 +11,7 @@ from stoker.core.job import Enqueued, JobId, NewJob
 from stoker.errors import ArgumentsError, EnqueueError
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.handle import JobHandle
-from stoker.jobs.options import Defaults, EnqueueTerms
+from stoker.jobs.options import Defaults, EnqueueTerms, queue_gates
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -58,11 +58,18 @@ class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
                 f"{job.name}: middleware made a job named {changed.name!r} of it: "
                 "the name says which handler it is for; veto it, and enqueue the other"
             )
+        if changed.queue != job.queue and changed.gates is job.gates:
+            bounds = len(self.definition.rules.bounds)
+            changed = changed.changed(gates=(*job.gates[:bounds], *queue_gates(changed.queue, defaults)))
         if changed.args == job.args:
             return changed
         again = msgspec.structs.replace(self, args=self.definition.checked_args(changed.args))
         again.check_size(defaults.max_args)
-        unique = self.definition.merged(defaults).unique
+        said = self.definition.merged(defaults)
+        if said.bounds:
+            own = self.definition.gates(said, again.args)[: len(said.bounds)]
+            changed = changed.changed(gates=(*own, *changed.gates[len(own) :]))
+        unique = said.unique
         if unique is None or changed.unique is not job.unique:
             return changed
         return changed.changed(unique=self.definition.unique_key(unique, again.args, changed.priority))
@@ -86,6 +93,7 @@ def new_jobs(
         if 4 * len(args) > defaults.max_args:  # a character has four bytes at most
             draft.check_size(defaults.max_args)
         key = None if said.unique is None else job.unique_key(said.unique, args, said.priority)
+        gates = job.gates(said, args) if said.bounds else said.gates
         jobs.append(
             NewJob(
                 job.name,
@@ -103,6 +111,7 @@ def new_jobs(
                 said.keep_failed,
                 parent=parent,
                 root=root,
+                gates=gates,
             )
         )
     return jobs

@@ -16,10 +16,12 @@ from stoker.core.backoff import Backoff
 from stoker.core.decide import Policy
 from stoker.core.duration import SECOND, Duration, Keep
 from stoker.core.job import NOW, Due
+from stoker.core.limits import OF, Gate, Rule
 from stoker.core.routes import route_of
 from stoker.errors import DefinitionError
 from stoker.jobs.checks import ENQUEUE_CHECKS, FOREVER, JOB_CHECKS, UNLIMITED
 from stoker.jobs.keeping import Predicate, rule_of
+from stoker.jobs.limits import Bound, Limit, Rate
 from stoker.jobs.unique import Unique
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ class JobOptions(TypedDict, total=False):
     """An attempt that runs longer is reported."""
     max_snoozes: int | None
     unique: bool | Unique | None
+    limit: int | Limit | Sequence[Limit] | None
+    """How many may run at once, over all workers of the store."""
+    rate: Rate | Sequence[Rate] | None
+    """How many may start in a time, over all workers of the store."""
     tags: Sequence[str] | None
     """Which workers take it: those that share a tag; without tags those that have none."""
     labels: Sequence[str] | None
@@ -123,6 +129,8 @@ class Defaults:
     """Bytes of encoded arguments."""
     retention: Mapping[str, Retention] = field(default_factory=dict)
     """What single queues say of keeping."""
+    limits: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    """The limits and rates of single queues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,8 @@ class JobRules:
     """Microseconds, or UNLIMITED."""
     max_snoozes: int | None = None
     unique: Unique | Literal[False] | None = None
+    limit: tuple[Bound, ...] = ()
+    rate: tuple[Bound, ...] = ()
     tags: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     meta: Mapping[str, JSON] = field(default_factory=dict)
@@ -159,6 +169,11 @@ class JobRules:
     def of(cls, options: Mapping[str, object], job: str) -> JobRules:
         """Check a job's options; DefinitionError names the wrong one, and the nearest known to an unknown one."""
         return cls(**_checked(options, JOB_CHECKS, job))
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Give limits and rates, those that tell most arguments apart first: they are asked first."""
+        return tuple(sorted((*self.limit, *self.rate), key=lambda bound: -len(bound.names)))
 
     def policy(self) -> Policy:
         """Give what the options say about failing."""
@@ -228,6 +243,10 @@ class Merged:
     meta: str
     keep: int | None
     keep_failed: int | None
+    bounds: tuple[Bound, ...] = ()
+    """The job's own limits and rates."""
+    gates: tuple[Gate, ...] = ()
+    """Those of its queue."""
 
 
 def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
@@ -252,7 +271,14 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
         meta=msgspec.json.encode(meta).decode() if meta else "{}",
         keep=None if keep == FOREVER else keep,
         keep_failed=None if keep_failed == FOREVER else keep_failed,
+        bounds=rules.bounds,
+        gates=queue_gates(queue, defaults),
     )
+
+
+def queue_gates(queue: str, defaults: Defaults) -> tuple[Gate, ...]:
+    """Give the gates of a queue's limits."""
+    return tuple([Gate(rule.name + OF) for rule in defaults.limits.get(queue, ())])
 
 
 _INHERITED: Final = Retention()

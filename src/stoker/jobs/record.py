@@ -11,6 +11,7 @@ import msgspec
 
 from stoker.core.duration import as_datetime
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
+from stoker.core.limits import OF
 from stoker.core.routes import tags_of
 from stoker.errors import ResultUnavailable
 from stoker.jobs.carriers import to_carried
@@ -82,6 +83,10 @@ class JobRecord(Generic[R_co]):
     """How far its attempts have come, as one of them said last."""
     checkpoint: JSON
     """Where its next attempt may go on; None where none was kept."""
+    limits: tuple[str, ...]
+    """The limits and rates that it is counted at, and by which values."""
+    waits_for_limit: bool
+    """Whether it is available but one of them holds it up."""
 
     @classmethod
     def of(cls, job: StoredJob, read: Callable[[str], R_co]) -> JobRecord[R_co]:
@@ -114,6 +119,8 @@ class JobRecord(Generic[R_co]):
             origin=job.origin,
             progress=Progress.of(job.progress),
             checkpoint=None if job.checkpoint is None else read_json(job.checkpoint),
+            limits=tuple(gate.key.removesuffix(OF) for gate in job.gates),
+            waits_for_limit=job.gated,
         )
 
     def to_json(self) -> dict[str, JSON]:

@@ -106,6 +106,7 @@ class JobRegistry(Generic[S]):
         check_executor(definition)
         if definition.rules.unique:
             definition.rules.unique.check(name, definition.parameter_names)
+        definition.check_bounds(definition.parameter_names)
         self._add(definition)
         return definition
 

@@ -89,7 +89,9 @@ class Unique:
         if self.key is not None:
             text = b"key " + self.key.encode()  # no job's name contains a space, so this is nobody's other key
         else:
-            text = job.encode() + _canonical(job, chosen if callable(self.by) else self._selected(arguments, priority))
+            text = job.encode() + canonical(
+                job, "the unique key", chosen if callable(self.by) else self._selected(arguments, priority)
+            )
         return UniqueKey(hashlib.sha256(text).hexdigest(), self._states, self._within, self.on_conflict)
 
     def _selected(self, arguments: Mapping[str, object], priority: int) -> dict[str, object]:
@@ -131,8 +133,9 @@ def _checked_within(within: Duration | None) -> int | None:
         raise DefinitionError(str(wrong)) from wrong
 
 
-def _canonical(job: str, value: object) -> bytes:
+def canonical(job: str, what: str, value: object) -> bytes:
+    """Write what JSON can say in one way only; ArgumentsError where it cannot be said."""
     try:
         return _CANONICAL.encode(value)
     except Exception as wrong:
-        raise ArgumentsError(f"{job}: the unique key cannot be made: {wrong}") from wrong
+        raise ArgumentsError(f"{job}: {what} cannot be made: {wrong}") from wrong

@@ -13,6 +13,7 @@ from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Claimed, new_token
 from stoker.core.outcome import GivenBack
 from stoker.errors import StoreError
+from stoker.runtime.admission import Admission
 from stoker.runtime.demand import split_of
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import first_of, sleep
@@ -70,6 +71,7 @@ class Fetcher:
         *,
         unsettled: Callable[[], int],
         give_back: Callable[[Claim, GivenBack], None],
+        admission: Admission,
     ) -> None:
         self._store = store
         self._pools = pools
@@ -82,6 +84,7 @@ class Fetcher:
         self._events = events
         self._unsettled = unsettled
         self._give_back = give_back
+        self._admission = admission
         self._room = asyncio.Event()
         self._delay = FIRST_DELAY
         self._due: float | None = None
@@ -207,6 +210,7 @@ class Fetcher:
         return 0 if room < prefetch // 2 else max(room, 0)
 
     def _deal(self, claims: list[Claim]) -> None:
+        self._admission.started(claims)
         self.idle.clear()
         if len(self._pools) == 1:
             self._pools[0].add(claims)
@@ -229,6 +233,7 @@ class Fetcher:
         else:
             await self._store.wait(self._queues, timeout)
         self._routes.woken()
+        self._admission.want()
 
     async def _room_in_one_of(self, full: Sequence[Pool]) -> None:
         """Wait for room in pools that had none: their queues may hold jobs, though those asked gave all they had."""
@@ -251,6 +256,7 @@ class Fetcher:
             return
         self._due = None
         await self._store.arun(self._store.promote(PROMOTE_BATCH))
+        self._admission.want()
 
     async def return_stale(self) -> None:
         """Give back the claims that have waited too long: another worker may be free.

@@ -70,7 +70,7 @@ class Settler:
             # By itself: if that transaction is still open, no other ending has to wait for it.
             sending = asyncio.ensure_future(self._send([(claim, settlement)]))
             self._aside.add(sending)
-            sending.add_done_callback(self._aside.discard)
+            sending.add_done_callback(self._told_aside)
             return
         if not self._pending:
             self._wanted.set()
@@ -80,6 +80,10 @@ class Settler:
     def note_dropped(self, claim: Claim, reason: str) -> None:
         """Say why an attempt's result cannot be carried, before its ending is added."""
         self._dropped[claim.id, claim.token] = reason
+
+    def _told_aside(self, sending: asyncio.Future[None]) -> None:
+        self._aside.discard(sending)
+        self._relieved()
 
     async def run(self) -> None:
         """Send for ever; cancelled by the worker after `flush`."""

@@ -11,10 +11,12 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import Policy, decide, trace_of
 from stoker.core.duration import SECOND
 from stoker.core.job import Claim, Extended, JobId, NewJob, Token
+from stoker.core.limits import Rule
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome, Succeeded
 from stoker.core.settlement import Settlement
 from stoker.errors import StoreError
@@ -22,6 +24,7 @@ from stoker.jobs.context import Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
+from stoker.runtime.admission import Admission
 from stoker.runtime.children import ChildPlan, Children
 from stoker.runtime.completing import unless_committed
 from stoker.runtime.executor import Executor
@@ -69,6 +72,7 @@ class Worker:
         middleware: Sequence[Middleware] = (),
         children: ChildPlan | None = None,
         periodic: PeriodicPlan | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.plan = plan
@@ -101,7 +105,9 @@ class Worker:
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
         )
-        self._settler = Settler(store, events, clock, self._leases.release, self._freed)
+        limited = [name for name, job in definitions.items() if job.rules.bounds]
+        self._admission = Admission(store, clock, events, rules, limited, defaults.limits)
+        self._settler = Settler(store, events, clock, self._leases.release, self._relieved)
         self.gate = SuspectGate()
         turn = Turn(clock)
         self.pools = [
@@ -194,6 +200,8 @@ class Worker:
         services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
         if self._periodic is not None and not self._finish.is_set():
             services.append(self._periodic.run())
+        if self.store.supports(Capability.LIMITS):
+            services.append(self._admission.run())
         return [asyncio.ensure_future(service) for service in services]
 
     async def _emptied(self) -> None:
@@ -283,6 +291,7 @@ class Worker:
     ) -> None:
         if isinstance(outcome, GivenBack):
             self._given_back += 1
+        self._admission.ending(claim)
         policy = self._definitions[claim.name].policy
         try:
             settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
@@ -294,6 +303,10 @@ class Worker:
 
     def _freed(self) -> None:
         self._fetcher.freed()
+
+    def _relieved(self) -> None:
+        self._fetcher.freed()
+        self._admission.settled(all_of_them=self._settler.unsettled == 0)
 
     async def _mark_started(self, claim: Claim) -> None:
         with contextlib.suppress(StoreError):
@@ -349,6 +362,7 @@ class Worker:
             self._events,
             unsettled=lambda: self._settler.unsettled,
             give_back=self._settle,
+            admission=self._admission,
         )
 
     def _make_keeper(self) -> Keeper:

@@ -45,6 +45,10 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
     """By which part of itself the poll interval varies, so that workers do not look all at once."""
     weight: Count = 1
     """Its part of the worker's pool while other queues wait too."""
+    limit: Count | None = None
+    """Jobs of this queue running at once, over all workers."""
+    rate: str | None = None
+    """Starts of jobs of this queue in a time, over all workers: ``"100/1m"``."""
     keep: Kept | None = None
     keep_failed: Kept | None = None
     keep_most: Count | None = None

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stoker.runtime.threads import Threads
     from stoker.stores.base import Store
 
+ADMITTED: Final = 100
 LEASE: Final = 30 * SECOND
 WORKER: Final = "sandbox"
 
@@ -151,6 +152,7 @@ class Performer:
     async def _claim_served(self, store: Store) -> Claim | None:
         queues, routes = self._served.get(store, ([], ()))
         names = tuple(self._app.performable)
+        await store.arun(store.admit(ADMITTED))
         for queue in queues:
             claimed = await store.arun(store.claim({queue: 1}, names, routes, new_token(), WORKER, LEASE))
             if claimed.claims:
