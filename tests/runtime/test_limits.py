@@ -94,16 +94,20 @@ async def test_a_limit_of_a_queue_holds_for_all_its_jobs(rig: Rig) -> None:
 
 
 async def test_a_worker_says_anew_what_its_rules_are(rig: Rig) -> None:
+    begun: list[int] = []
+    go_on = asyncio.Event()
+
     @rig.app.job(limit=2)
-    async def step() -> None: ...
+    async def step(number: int) -> None:
+        begun.append(number)
+        await go_on.wait()
 
     rig.store.run(rig.store.define([Rule("job step limit", running=1)], replace=True))
-    begun = rig.store.run(rig.store.count())
-    assert begun == []
+    rig.app.enqueue_many([step.draft(number) for number in range(3)])
     async with rig.working():
         await rig.pass_time(0.5)
-        step.enqueue()
-    assert rig.store._contents.gates.rules["job step limit"].running == 2
+        assert begun == [0, 1]
+        go_on.set()
 
 
 async def test_a_worker_without_limits_admits_seldom(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,10 @@ def test_a_strict_limit_says_so(app: Stoker[None]) -> None:
         (lambda: Limit(0), "Limit: 0: write how many may run at once, 1 to 1000000"),
         (lambda: Limit(True), "Limit: True"),
         (lambda: Limit(1, by=[]), "write the name of a parameter"),
-        (lambda: Limit(1, order="fifo"), 'choose "available" or "strict"'),
+        (
+            lambda: Limit(1, order="fifo"),  # type: ignore[arg-type]
+            'choose "available" or "strict"',
+        ),
         (lambda: Rate(0, per="1m"), "how many may start in a period"),
         (lambda: Rate(1, per="0s"), "a duration above 0, at most 31 days"),
         (lambda: Rate(1, per="60d"), "at most 31 days"),
