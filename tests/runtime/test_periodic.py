@@ -216,6 +216,7 @@ async def test_a_worker_may_leave_periodic_jobs_to_others(rig: Rig) -> None:
         await rig.pass_time(20)
     async with rig.working(until_empty=True):
         await rig.pass_time(5)
+        assert not any(worker.application for worker in rig.store.run(rig.store.workers()))
     assert entries(rig) == {}
     assert jobs(rig) == []
 

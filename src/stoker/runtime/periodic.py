@@ -57,6 +57,8 @@ class Periodic:
         self._leads = False
         self._lead_until = 0.0
         self._specs: dict[tuple[str, int], Spec | None] = {}
+        self._due: dict[str, tuple[tuple[int, int, int | None], int | None]] = {}
+        """When an entry is due next, as long as it stands as it did when that was worked out: cron takes its time."""
 
     async def run(self) -> None:
         """Register what is declared, then tick whatever is due, until cancelled."""
@@ -99,12 +101,23 @@ class Periodic:
         now = known.now if leads else known.now - LAG
         soonest = now + round(LOOK_AGAIN * SECOND)
         for entry, spec in mine:
-            due = plan(entry, spec, now)
-            if due.following is not None:
-                await self._tick(entry, spec, due.following, due.ticks)
-            if due.next is not None:
-                soonest = min(soonest, due.next)
+            following = await self._see_to(entry, spec, now)
+            soonest = soonest if following is None else min(soonest, following)
         return max(0.0, (soonest - now) / SECOND) + (0.0 if leads else random.uniform(0.0, 0.5))
+
+    async def _see_to(self, entry: Entry, spec: Spec, now: int) -> int | None:
+        """Tick an entry if it is due, and tell when it is due next."""
+        seen = entry.version, entry.last, entry.paused_at
+        known, following = self._due.get(entry.name, (None, None))
+        if known == seen and (following is None or following > now):
+            return following
+        due = plan(entry, spec, now)
+        if due.following is not None:
+            await self._tick(entry, spec, due.following, due.ticks)
+            self._due.pop(entry.name, None)
+        else:
+            self._due[entry.name] = (seen, due.next)
+        return due.next
 
     async def resign(self) -> None:
         """Let another lead."""

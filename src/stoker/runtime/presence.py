@@ -36,15 +36,14 @@ class Presence:
         plan: WorkerPlan,
         clock: Clock,
         busyness: Callable[[], Busyness],
-        periodic: PeriodicPlan | None = None,
+        periodic: Callable[[], PeriodicPlan | None] = lambda: None,
     ) -> None:
         self._store = store
         self._worker = worker
         self._plan = plan
         self._clock = clock
         self._busyness = busyness
-        self._application = "" if periodic is None else periodic.application
-        self._periodic = () if periodic is None else periodic.names
+        self._periodic = periodic
         self._started_at = clock.now()
         self._rated = (clock.monotonic(), 0)
         self._next = 0.0
@@ -67,6 +66,7 @@ class Presence:
 
     def _info(self) -> WorkerInfo:
         plan, (running, performed, stopping) = self._plan, self._busyness()
+        periodic = self._periodic()
         return WorkerInfo(
             self._worker,
             socket.gethostname(),
@@ -81,8 +81,8 @@ class Presence:
             stopping=stopping,
             tags=plan.tags,
             all_tags=plan.all_tags,
-            application=self._application,
-            periodic=self._periodic,
+            application="" if periodic is None else periodic.application,
+            periodic=() if periodic is None else periodic.names,
         )
 
     def _rate(self, performed: int) -> float:

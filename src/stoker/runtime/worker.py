@@ -116,7 +116,9 @@ class Worker:
         ]
         self.routes = Routes(store, plan, clock)
         self._fetcher = self._make_fetcher()
-        self._presence = Presence(store, self.id, plan, clock, self._busyness, periodic)
+        self._presence = Presence(
+            store, self.id, plan, clock, self._busyness, lambda: None if self._finish.is_set() else periodic
+        )
         self.keeper = self._make_keeper()
         self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
         most = {name: job.rules.keep_most for name, job in definitions.items() if job.rules.keep_most is not None}

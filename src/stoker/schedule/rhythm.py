@@ -59,6 +59,14 @@ class Rhythm(msgspec.Struct, frozen=True, omit_defaults=True):
     end: int | None = None
     """Nothing is due after."""
 
+    def check(self) -> None:
+        """Refuse what somebody else wrote and nobody could follow; ConfigurationError."""
+        zone_of(self.tz)
+        if self.cron is not None:
+            normal(self.cron)
+        elif self.every is None or self.every < SHORTEST:
+            raise ConfigurationError(f"every: {self.every} µs is too short; the shortest is 1s")
+
     def after(self, instant: int, anchor: int) -> Iterator[int]:
         """Give what is due after an instant, in order; ``anchor`` is when the entry was registered first."""
         for at in self._firings(anchor).after(self._not_before(instant)):

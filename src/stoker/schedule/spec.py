@@ -8,6 +8,7 @@ import msgspec
 
 from stoker.core.job import Due, NewJob
 from stoker.core.periodic import PERIODIC_TICK, NewEntry
+from stoker.errors import ConfigurationError
 from stoker.schedule.rhythm import Rhythm
 
 Missed: TypeAlias = Literal["skip", "once", "all"]
@@ -43,11 +44,12 @@ _VERSION: Final = Spec.__struct_defaults__[-1]
 
 
 def read_spec(text: str) -> Spec:
-    """Read what a store has; ValueError when it is not of this version."""
+    """Read what a store has; ValueError when it is not of this version, or not possible on this machine."""
     try:
         spec = msgspec.json.decode(text, type=Spec)
         spec.job_at(0)
-    except msgspec.MsgspecError as error:
+        spec.rhythm.check()
+    except (msgspec.MsgspecError, ConfigurationError) as error:
         raise ValueError(f"its specification cannot be read: {error}") from error
     if spec.version > _VERSION:
         raise ValueError(f"its specification is of version {spec.version}, this worker knows {_VERSION}")

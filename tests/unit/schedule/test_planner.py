@@ -174,7 +174,10 @@ def test_a_specification_names_only_what_is_not_usual() -> None:
         "",
         "{}",
         '{"rhythm":{},"said":"","job":{"name":1}}',
-        '{"rhythm":{"every":1},"said":"","job":{"name":"a","args":"{}"},"version":99}',
+        '{"rhythm":{"every":-5},"said":"","job":{"name":"a","args":"{}"}}',
+        '{"rhythm":{"cron":"61 * * * *"},"said":"","job":{"name":"a","args":"{}"}}',
+        '{"rhythm":{"cron":"* * * * *","tz":"Mars"},"said":"","job":{"name":"a","args":"{}"}}',
+        '{"rhythm":{"every":1000000},"said":"","job":{"name":"a","args":"{}"},"version":99}',
     ],
 )
 def test_a_specification_that_is_not_ours_is_refused(text: str) -> None:
