@@ -5,6 +5,9 @@ from __future__ import annotations
 from stoker.telemetry.events import (
     AttemptEnded,
     AttemptStarted,
+    EntriesRemoved,
+    EntryFailed,
+    EntryTicked,
     Event,
     JobMisfit,
     JobOverdue,
@@ -29,6 +32,9 @@ from stoker.telemetry.events import (
 __all__ = [
     "AttemptEnded",
     "AttemptStarted",
+    "EntriesRemoved",
+    "EntryFailed",
+    "EntryTicked",
     "Event",
     "JobMisfit",
     "JobOverdue",
