@@ -24,10 +24,10 @@ def register_args(application: str, entries: Sequence[NewEntry], declared: bool,
 
 
 def entries(application: str | None) -> Callable[[Any], Entries]:
-    """Give the reader of `entries.lua`, which tells the clock and then all entries."""
+    """Give the reader of `entries.lua`, which tells all entries and then the clock."""
 
     def read(reply: list[bytes]) -> Entries:
-        now, *items = reply
+        *items, now = reply
         found = [_entry(field.decode(), value.decode()) for field, value in zip(items[::2], items[1::2], strict=True)]
         chosen = (entry for entry in found if application in (None, entry.application))
         return Entries(tuple(sorted(chosen, key=lambda entry: (entry.application, entry.name))), int(now))

@@ -116,7 +116,7 @@ class RegisterContract(ContractTests):
 
     @needs(Capability.TICK)
     def test_many_are_registered_in_one_call(self, store: Store) -> None:
-        names = [f"entry-{number:03}" for number in range(200)]
+        names = [f"entry-{number:04}" for number in range(5000)]
         store.run(store.register("shop", [NewEntry(name, "", name) for name in names], True, new_call()))
 
         assert [(one.name, one.spec) for one in store.run(store.entries("shop")).entries] == [(n, n) for n in names]

@@ -1,2 +1,3 @@
 -- keys: meta entries
-return {whole(now), unpack(call('HGETALL', k_entries))}
+-- uses: entry
+return every_entry()

@@ -13,6 +13,13 @@ local function save_entry(field, e)
   call('HSET', k_entries, field, line .. '\n' .. e.rhythm .. '\n' .. e.spec)
 end
 
+-- Gives all entries, each field and its value, and the time behind them.
+local function every_entry()
+  local all = call('HGETALL', k_entries)
+  all[#all + 1] = whole(now)
+  return all
+end
+
 local function not_before(instant)
   return tonumber(instant) < now and whole(now) or instant
 end

@@ -11,4 +11,4 @@ for i = 4, #ARGV, 3 do
   e.rhythm, e.spec, e.declared, e.registration = rhythm, spec, ARGV[3], ARGV[2]
   save_entry(field, e)
 end
-return {whole(now), unpack(call('HGETALL', k_entries))}
+return every_entry()
