@@ -237,6 +237,18 @@ class Operations:
                 text = f"no live worker takes {f'the tags {route}' if route else 'jobs without tags'}"
                 yield Finding("warn", f"queue {queue.name}", text, advice)
 
+        yield from self._idle_entries(status.workers)
+
+    def _idle_entries(self, workers: Sequence[WorkerInfo]) -> Iterator[Finding]:
+        """Tell of applications with periodic entries whose workers are all gone."""
+        if not self._store.supports(Capability.TICK):
+            return
+        known = self._store.run(self._store.entries()).entries
+        alive = {worker.application for worker in workers}
+        for application in sorted({entry.application for entry in known if entry.paused_at is None} - alive):
+            text = f"no live worker sees to the periodic entries of {application}"
+            yield Finding("warn", "periodic", text, "start one, or remove them: stoker periodic list")
+
     def _live(self) -> tuple[WorkerInfo, ...]:
         store = self._store
         return tuple(store.run(store.workers())) if store.supports(Capability.PRESENCE) else ()

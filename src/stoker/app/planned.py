@@ -1,15 +1,19 @@
-"""Periodic entries as settings declare them: our ``periodic`` section, and Loco's ``scheduler.jobs``."""
+"""Periodic entries as settings declare them (``periodic``, Loco's ``scheduler.jobs``), and what a worker declares."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias, cast
 
 from stoker.app.periodic import Declared, PeriodicOptions, declared
+from stoker.core.capability import Capability
 from stoker.errors import ConfigurationError, DefinitionError, EnqueueError
 from stoker.jobs.definition import JobDefinition
+from stoker.jobs.options import Defaults
+from stoker.runtime.plan import PeriodicPlan
+from stoker.stores.base import Store
 
 Find: TypeAlias = Callable[[str], JobDefinition[..., Any]]
 _OPTIONS: Final = frozenset(PeriodicOptions.__annotations__)
@@ -23,6 +27,21 @@ def from_settings(periodic: Mapping[str, object], scheduler: Mapping[str, object
     if twice := {entry.name for entry in ours} & {entry.name for entry in loco}:
         raise ConfigurationError(f"{min(twice)!r} stands in periodic and in scheduler.jobs: keep one")
     return ours + loco
+
+
+def plan_periodic(
+    store: Store, application: str, entries: Sequence[Declared], defaults: Defaults, stale: str
+) -> PeriodicPlan | None:
+    """Say what a worker of a store declares; ConfigurationError where the store keeps no periodic entries."""
+    if store.supports(Capability.TICK):
+        said = tuple(entry.spec(defaults).entry(entry.name) for entry in entries)
+        return PeriodicPlan(application, said, removes_stale=stale == "auto")
+    if entries:
+        raise ConfigurationError(
+            f"periodic {entries[0].name}: {store.url} keeps no periodic entries (it lacks TICK); "
+            "give its job another store, or this worker --no-periodic"
+        )
+    return None
 
 
 def _entry(key: str, name: str, said: object, find: Find) -> Declared:

@@ -318,24 +318,15 @@ class Stoker(JobRegistry[S], Generic[S]):
             state=state,
             middleware=self.middleware,
             children=self._child_plan() if any(job.apart for job in jobs.values()) else None,
-            periodic=self._periodic_plan(name, store) if choice.periodic else None,
+            periodic=self._periodic_plan(store) if choice.periodic else None,
             rules=self._rules_of(store),
         )
 
-    def _periodic_plan(self, name: str, store: Store) -> PeriodicPlan | None:
-        from stoker.core.capability import Capability
-        from stoker.runtime.plan import PeriodicPlan
+    def _periodic_plan(self, store: Store) -> PeriodicPlan | None:
+        from stoker.app.planned import plan_periodic
 
-        declared = [entry for entry in self.periodic_entries() if self.store(entry.store) is store]
-        if store.supports(Capability.TICK):
-            entries = tuple(entry.spec(self.defaults).entry(entry.name) for entry in declared)
-            return PeriodicPlan(self.application, entries, self.settings.scheduler.stale == "auto")
-        if declared:
-            raise ConfigurationError(
-                f"periodic {declared[0].name}: {store.url} keeps no periodic entries (it lacks TICK); "
-                "give its job another store, or this worker --no-periodic"
-            )
-        return None
+        entries = [entry for entry in self.periodic_entries() if self.store(entry.store) is store]
+        return plan_periodic(store, self.application, entries, self.defaults, self.settings.scheduler.stale)
 
     def _child_plan(self) -> ChildPlan:
         from stoker.app.apart import child_plan

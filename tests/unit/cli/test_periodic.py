@@ -98,6 +98,13 @@ def test_what_is_wrong_is_one_line_and_exit_2(shop_with_entries: Shell, words: t
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_the_doctor_says_that_nobody_sees_to_the_entries(shop_with_entries: Shell) -> None:
+    assert "periodic" not in shop_with_entries("doctor").stdout
+    shop_with_entries("periodic", "add", "weekly", "--every", "1w", "--job", "report")
+
+    assert "periodic: no live worker sees to the periodic entries of shop" in shop_with_entries("doctor").stdout
+
+
 def test_removing_what_the_code_declares_says_that_it_comes_back(shop_with_entries: Shell) -> None:
     shop_with_entries("periodic", "pause", "report")
     assert "pause it instead" in shop_with_entries("periodic", "remove", "report").stderr
