@@ -30,6 +30,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.RETRY: "retry and promote by hand",
     Capability.DELETE: "delete jobs",
     Capability.PAUSE: "pause queues and names",
+    Capability.EXPIRY: "`expires=`: what was not started in time is cancelled",
     Capability.PRESENCE: "workers are known, with what they serve",
     Capability.NOTIFY: "an enqueue wakes waiting workers, in whatever process",
     Capability.EDIT: "change waiting jobs (in no store yet)",

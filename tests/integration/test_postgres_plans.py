@@ -121,6 +121,12 @@ def promote(scene: Scene) -> None:
     scene.run(scene.store.promote(100))
 
 
+def expire(scene: Scene) -> None:
+    jobs = [NewJob("work", "{}", expires=Due(delay=1), due=Due(delay=SECOND * place)) for place in range(50)]
+    scene.run(scene.store.enqueue(jobs, new_call()))
+    assert scene.run(scene.store.expire(100)).count == 50
+
+
 VERBS: dict[str, Callable[[Scene], None]] = {
     "claim": lambda scene: scene.run(scene.store.claim({"default": 100}, ["work"], [""], new_token(), "worker", LEASE)),
     "claim of several names": lambda scene: scene.run(
@@ -142,6 +148,7 @@ VERBS: dict[str, Callable[[Scene], None]] = {
     "promote": promote,
     "reclaim by token": reclaim,
     "reclaim": lapsed,
+    "expire": expire,
     "prune": lambda scene: scene.run(scene.store.prune(100)),
     "cancel by id": cancel,
     "delete by id": delete,

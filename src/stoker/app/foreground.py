@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn, TypeVar
 
+from stoker.core import expiry
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, Ending, JobId, NewJob, State, StoredJob, new_token
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
+    Expired,
     Failed,
     GivenBack,
     Outcome,
@@ -179,6 +181,8 @@ def _result(outcome: Outcome, name: str) -> str | None:
             raise JobCancelled(f"{name}: {reason}")
         case DiscardedByHandler(reason) | Unreadable(reason) | GivenBack(reason):
             raise JobFailed(f"{name}: {reason}")
+        case Expired():
+            raise JobCancelled(f"{name}: {expiry.MESSAGE}")
         case Snoozed():
             raise JobFailed(f"{name}: snoozed, but in mode foreground nothing is stored that could run again")
 

@@ -35,6 +35,7 @@ class Enqueueing(Verb):
 @click.argument("args", metavar="[JSON]", default="{}")
 @click.option("--delay", type=read_seconds, metavar="DURATION", help="Not before so long from now, e.g. 5m.")
 @click.option("--at", type=read_time, metavar="TIME", help="Not before this time, e.g. 2027-01-31T12:00:00Z.")
+@click.option("--expires", type=read_seconds, metavar="DURATION", help="Cancel it unless it has started by then.")
 @click.option("--queue", metavar="QUEUE", help="Another queue than the definition's.")
 @click.option("--priority", type=int, metavar="N", help="-100 to 100; higher runs first.")
 @click.option("--tags", type=read_names, metavar="TAG[,TAG]", help="Other tags than the definition's.")
@@ -44,6 +45,7 @@ def enqueue(
     args: str,
     delay: float | None,
     at: datetime | None,
+    expires: float | None,
     queue: str | None,
     priority: int | None,
     tags: tuple[str, ...] | None,
@@ -53,7 +55,7 @@ def enqueue(
     limit = _limit(wait)
     app = current().loaded()
     _refuse_memory(app)
-    job = app.get(name).using(delay=delay, at=at, queue=queue, priority=priority, tags=tags)
+    job = app.get(name).using(delay=delay, at=at, expires=expires, queue=queue, priority=priority, tags=tags)
     (handle,) = app.enqueue_many([job.draft_of(args)])
     answer = {"id": handle.id, "name": handle.name, "store": handle.store, "duplicate": handle.duplicate}
     if handle.duplicate:

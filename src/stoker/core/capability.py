@@ -26,6 +26,8 @@ class Capability(Flag):
     """`edit`, `move`: change waiting jobs."""
     RESTORE = auto()
     """`restore`: import jobs with their states."""
+    EXPIRY = auto()
+    """`expire`: jobs that were not started in time are cancelled."""
     NOTE = auto()
     """`note`, `saved`: progress and checkpoints of running jobs."""
     LIMITS = auto()

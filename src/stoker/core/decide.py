@@ -9,12 +9,14 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
+from stoker.core import expiry
 from stoker.core.backoff import Backoff, sidekiq, wait_after
 from stoker.core.job import AttemptFailure, Claim, Due, State
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
     ElsewhereRaised,
+    Expired,
     Failed,
     GivenBack,
     Outcome,
@@ -78,6 +80,8 @@ def _unsuccessful(claim: Claim, outcome: Unsuccessful, policy: Policy, chance: f
             return _ended(claim, State.CANCELLED, "JobCancelled", outcome.reason, outcome.duration, worker)
         case DiscardedByHandler():
             return _ended(claim, State.DISCARDED, "Discard", outcome.reason, outcome.duration, worker)
+        case Expired():
+            return _final(claim, State.CANCELLED, expiry.failure(claim.attempt, worker), "none", 0)
         case Unreadable():
             return _ended(claim, State.DISCARDED, "Corrupt", outcome.reason, 0, worker)
         case _:

@@ -102,6 +102,8 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     """The job this one replays."""
     gates: tuple[Gate, ...] = ()
     """What it must pass to become claimable, the most particular first."""
+    expires: Due | None = None
+    """When it is cancelled unless its first attempt has begun."""
 
     def changed(self, *, meta: Mapping[str, object] | None = None, **fields: Any) -> NewJob:
         """Give this job with other fields; what ``meta`` has is added to what travels with it."""
@@ -136,6 +138,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     due: int = 0
     """The instant it was to become available."""
     meta: str = "{}"
+    """As it was enqueued; of a job that expires with the instant in front (see `core.expiry`)."""
     keep: int | None = None
     keep_failed: int | None = None
     version: int = 1
@@ -229,6 +232,8 @@ class StoredJob(msgspec.Struct, frozen=True):
     gates: tuple[Gate, ...] = ()
     gated: bool = False
     """Available, but waiting at its gates."""
+    expires: int | None = None
+    """When it is cancelled unless its first attempt has begun."""
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -71,11 +71,15 @@ class GivenBack(msgspec.Struct, frozen=True):
     duration: int = 0
 
 
+class Expired(msgspec.Struct, frozen=True):
+    """The job was claimed after the instant by which it was to start; it was not performed."""
+
+
 class Unreadable(msgspec.Struct, frozen=True):
     """The stored row is corrupt; it can never be performed."""
 
     reason: str
 
 
-Unsuccessful: TypeAlias = Failed | Snoozed | CancelledByHandler | DiscardedByHandler | GivenBack | Unreadable
+Unsuccessful: TypeAlias = Failed | Snoozed | CancelledByHandler | DiscardedByHandler | GivenBack | Expired | Unreadable
 Outcome: TypeAlias = Succeeded | Unsuccessful

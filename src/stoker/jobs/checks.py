@@ -11,6 +11,7 @@ import msgspec
 
 from stoker.core.backoff import Backoff, wait_after
 from stoker.core.duration import Duration, Keep, instant_micros, keep_micros, micros
+from stoker.core.expiry import RESERVED
 from stoker.core.job import Due
 from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError, DefinitionError
@@ -125,6 +126,19 @@ def delay(what: str, value: Duration) -> Due:
     return Due(duration(what, value))
 
 
+def expires(what: str, value: Duration) -> Due:
+    """Check a time within which a job is to start."""
+    checked = duration(what, value)
+    if checked == 0:
+        raise DefinitionError(f"{what}: {value!r}: write a duration above 0")
+    return Due(checked)
+
+
+def expires_or_instant(what: str, value: Duration | datetime) -> Due:
+    """Check a time within which, or an instant by which, a job is to start."""
+    return instant(what, value) if isinstance(value, datetime) else expires(what, value)
+
+
 def instant(what: str, value: datetime) -> Due:
     """Check an instant."""
     if not isinstance(value, datetime):
@@ -178,6 +192,8 @@ def meta(what: str, value: object) -> Mapping[str, JSON]:
     """Check a mapping that travels as JSON; a copy of it."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise DefinitionError(f"{what}: {value!r}: write a dict with texts as keys")
+    if ours := next((key for key in value if key.startswith(RESERVED)), None):
+        raise DefinitionError(f"{what}: {ours!r}: keys that begin with {RESERVED!r} are stoker's own")
     try:
         arrived: dict[str, JSON] = msgspec.json.decode(msgspec.json.encode(dict(value)))
     except Exception as error:
@@ -202,6 +218,7 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "executor": executor,
     "slow_after": limit,
     "max_snoozes": whole(0),
+    "expires": expires,
     "unique": unique,
     "limit": lambda what, value: bounds(what, value, Limit),
     "rate": lambda what, value: bounds(what, value, Rate),
@@ -219,6 +236,7 @@ ENQUEUE_CHECKS: Final[Mapping[str, Check]] = {
     "at": instant,
     "queue": queue,
     "priority": whole(-100, 100),
+    "expires": expires_or_instant,
     "unique": unique,
     "tags": several(tag),
     "labels": several(label),

@@ -112,6 +112,7 @@ def new_jobs(
                 parent=parent,
                 root=root,
                 gates=gates,
+                expires=said.expires,
             )
         )
     return jobs

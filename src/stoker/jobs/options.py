@@ -59,6 +59,8 @@ class JobOptions(TypedDict, total=False):
     slow_after: Duration | Literal["none"] | None
     """An attempt that runs longer is reported."""
     max_snoozes: int | None
+    expires: Duration | None
+    """A job that was not started so long after its enqueue is cancelled."""
     unique: bool | Unique | None
     limit: int | Limit | Sequence[Limit] | None
     """How many may run at once, over all workers of the store."""
@@ -88,6 +90,8 @@ class EnqueueOptions(TypedDict, total=False):
     """An aware datetime; one in the past means at once."""
     queue: str | None
     priority: int | None
+    expires: Duration | datetime | None
+    """A job that was not started within this time, or by this instant, is cancelled."""
     unique: bool | Unique | None
     tags: Sequence[str] | None
     """In place of the definition's; ``[]`` for none."""
@@ -152,6 +156,7 @@ class JobRules:
     slow_after: int | None = None
     """Microseconds, or UNLIMITED."""
     max_snoozes: int | None = None
+    expires: Due | None = None
     unique: Unique | Literal[False] | None = None
     limit: tuple[Bound, ...] = ()
     rate: tuple[Bound, ...] = ()
@@ -205,6 +210,7 @@ class EnqueueTerms:
     due: Due | None = None
     queue: str | None = None
     priority: int | None = None
+    expires: Due | None = None
     unique: Unique | Literal[False] | None = None
     tags: tuple[str, ...] | None = None
     labels: tuple[str, ...] = ()
@@ -247,6 +253,7 @@ class Merged:
     """The job's own limits and rates."""
     gates: tuple[Gate, ...] = ()
     """Those of its queue."""
+    expires: Due | None = None
 
 
 def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
@@ -273,6 +280,7 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
         keep_failed=None if keep_failed == FOREVER else keep_failed,
         bounds=rules.bounds,
         gates=queue_gates(queue, defaults),
+        expires=_expires(rules, terms),
     )
 
 
@@ -282,6 +290,16 @@ def queue_gates(queue: str, defaults: Defaults) -> tuple[Gate, ...]:
 
 
 _INHERITED: Final = Retention()
+
+
+def _expires(rules: JobRules, terms: EnqueueTerms) -> Due | None:
+    expires, due = terms.expires or rules.expires, terms.due
+    if expires is None or due is None:
+        return expires
+    late = expires.delay <= due.delay if expires.at is None else due.at is not None and expires.at <= due.at
+    if late and (expires.at is None) == (due.at is None):
+        raise DefinitionError(f"{rules.name or 'job'}: expires= is over before the job is due: it could never start")
+    return expires
 
 
 def _stored(rules: JobRules, terms: EnqueueTerms, option: str) -> int | None:

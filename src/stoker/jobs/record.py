@@ -60,6 +60,8 @@ class JobRecord(Generic[R_co]):
     priority: int
     run_at: datetime
     """When it became or becomes available."""
+    expires: datetime | None
+    """When it is cancelled unless its first attempt has begun."""
     enqueued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -104,6 +106,7 @@ class JobRecord(Generic[R_co]):
             snoozes=job.snoozes,
             priority=job.priority,
             run_at=as_datetime(job.run_at),
+            expires=None if job.expires is None else as_datetime(job.expires),
             enqueued_at=as_datetime(job.enqueued_at),
             started_at=None if job.started_at is None else as_datetime(job.started_at),
             finished_at=None if job.finished_at is None else as_datetime(job.finished_at),

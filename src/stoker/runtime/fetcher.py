@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
+from stoker.core.expiry import read, untried
 from stoker.core.job import Claim, Claimed, new_token
-from stoker.core.outcome import GivenBack
+from stoker.core.outcome import Expired, GivenBack
 from stoker.errors import StoreError
 from stoker.runtime.admission import Admission
 from stoker.runtime.demand import split_of
@@ -70,7 +71,7 @@ class Fetcher:
         events: Events,
         *,
         unsettled: Callable[[], int],
-        give_back: Callable[[Claim, GivenBack], None],
+        give_back: Callable[[Claim, GivenBack | Expired], None],
         admission: Admission,
     ) -> None:
         self._store = store
@@ -136,7 +137,7 @@ class Fetcher:
         claimed = await self._claim(demand)
         self._remember_due(claimed.next_due, claimed.now)
         if claimed.claims:
-            self._deal(claimed.claims)
+            self._deal(self._in_time(claimed))
         self._remember_dry(demand, claimed.claims)
         if self._asked_of <= self._dry:
             await self._sleep(found=bool(claimed.claims))
@@ -157,7 +158,7 @@ class Fetcher:
         claimed = await self._claim({queue: min(parts, demand[queue])}, oldest=True)
         self._since_oldest = rest
         if claimed.claims:
-            self._deal(claimed.claims)
+            self._deal(self._in_time(claimed))
             demand[queue] -= len(claimed.claims)
         return not any(demand.values())
 
@@ -175,6 +176,18 @@ class Fetcher:
         self._leases.take(token, claimed.claims, self._clock.monotonic())
         self._since_oldest += len(claimed.claims)
         return claimed
+
+    def _in_time(self, claimed: Claimed) -> list[Claim]:
+        """End what has expired, and give the rest; of jobs without meta, which most are, nothing needs to be read."""
+        if {claim.meta for claim in claimed.claims} <= {"{}"}:
+            return claimed.claims
+        kept: list[Claim] = []
+        for claim, expires in map(read, claimed.claims):
+            if expires is not None and expires <= claimed.now and untried(claim):
+                self._give_back(claim, Expired())
+            else:
+                kept.append(claim)
+        return kept
 
     async def _return_late_answer(self) -> None:
         """Hand back what a claim brings that was under way when the worker stopped: no crash may be counted for it."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import random
 
+from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
 from stoker.core.job import Reclaimed, new_token
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
-from stoker.telemetry.events import JobsPruned, JobsReclaimed
+from stoker.telemetry.events import JobsExpired, JobsPruned, JobsReclaimed
 
 RECLAIM_BATCH = 100
 PRUNE_BATCH = 1000
+EXPIRE_BATCH = 500
 LEADER_TTL = 60 * SECOND
 JUMP = 5.0
 
@@ -50,6 +52,18 @@ class Maintenance:
             return
         while (back := await self._store.arun(self._store.reclaim(RECLAIM_BATCH))) != Reclaimed():
             self._events.emit(JobsReclaimed(back.available, back.cancelled, back.discarded))
+            await asyncio.sleep(0)
+
+    async def expire(self) -> None:
+        """Cancel what was not started in time."""
+        if not self._store.supports(Capability.EXPIRY):
+            return
+        more = True
+        while more:
+            expired = await self._store.arun(self._store.expire(EXPIRE_BATCH))
+            if expired.count:
+                self._events.emit(JobsExpired(expired.ids))
+            more = expired.more
             await asyncio.sleep(0)
 
     async def prune(self) -> None:

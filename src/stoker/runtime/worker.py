@@ -192,6 +192,7 @@ class Worker:
         ticks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
             ("reclaim", self._maintenance.reclaim, min(5.0, lease / 3)),
             ("prune", self._maintenance.prune, 30.0),
+            ("expire", self._maintenance.expire, 5.0),
             ("return", self._fetcher.return_stale, 0.5),
             ("watch", self._watch, 5.0),
         ]

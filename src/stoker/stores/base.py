@@ -236,6 +236,13 @@ class Store(ABC):
         """Give the workers that announced themselves and whose time is not over."""
         self._refuse("workers", Capability.PRESENCE)
 
+    def expire(self, limit: int) -> Command[Changed]:
+        """Cancel up to ``limit`` waiting jobs that were to start by now and of which no attempt was made.
+
+        What a worker claims although its time is over comes with the instant in its meta, and is for it to end.
+        """
+        self._refuse("expire", Capability.EXPIRY)
+
     def edit(self, only: Filter, limit: int, changes: Mapping[str, object]) -> Command[Changed]:
         """Change waiting jobs."""
         self._refuse("edit", Capability.EDIT)

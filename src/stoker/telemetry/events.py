@@ -136,6 +136,12 @@ class JobsReclaimed(msgspec.Struct, frozen=True):
     discarded: tuple[JobId, ...]
 
 
+class JobsExpired(msgspec.Struct, frozen=True):
+    """Waiting jobs were cancelled because they were not started in time."""
+
+    ids: tuple[JobId, ...]
+
+
 class WorkerStarted(msgspec.Struct, frozen=True):
     """A worker begins to claim."""
 
@@ -206,6 +212,7 @@ Event: TypeAlias = (
     | EntryTicked
     | EntryFailed
     | EntriesRemoved
+    | JobsExpired
     | WorkerStarted
     | WorkerStopping
     | WorkerStopped

@@ -22,6 +22,7 @@ from stoker.telemetry.events import (
     JobOverdue,
     JobsChanged,
     JobsEnqueued,
+    JobsExpired,
     JobSlow,
     JobsPruned,
     JobsReclaimed,
@@ -96,6 +97,8 @@ class LogLines:
                 log.error("periodic %s: %s", entry, reason)
             case EntriesRemoved(application, entries):
                 log.warning("periodic entries that %s no longer declares were removed: %s", application, _list(entries))
+            case JobsExpired(ids):
+                log.warning("%d job(s) were not started in time and are cancelled", len(ids))
             case WorkerStarted(worker, queues, names, concurrency):
                 log.info("worker %s: %d at once, queues %s, jobs %s", worker, concurrency, _list(queues), _list(names))
             case WorkerStopping(worker, running, grace):

@@ -12,6 +12,7 @@ import msgspec
 from stoker.core.clock import Clock
 from stoker.core.decide import decide
 from stoker.core.duration import SECOND
+from stoker.core.expiry import read
 from stoker.core.filters import Filter
 from stoker.core.job import Claim, NewJob, State, StoredJob, new_token
 from stoker.core.outcome import (
@@ -140,6 +141,7 @@ class Performer:
 
     async def _claim(self, store: Store, queue: str | None) -> Claim | None:
         await store.arun(store.promote(1000))
+        await store.arun(store.expire(1000))
         # Counting takes as long as there are jobs: only when what was served last has nothing more.
         found = await self._claim_served(store)
         if found is None:
@@ -156,7 +158,7 @@ class Performer:
         for queue in queues:
             claimed = await store.arun(store.claim({queue: 1}, names, routes, new_token(), WORKER, LEASE))
             if claimed.claims:
-                return claimed.claims[0]
+                return read(claimed.claims[0])[0]
         return None
 
     async def _settle(self, store: Store, claim: Claim, outcome: Outcome, then: tuple[NewJob, ...]) -> State:

@@ -43,6 +43,7 @@ class Contents:
         self.gates = Gates(self)
         self.due = Agenda()
         self.ended = Agenda()
+        self.expiring = Agenda()
         self.receipts: dict[CallId, tuple[Enqueued, ...]] = {}
         self.receipts_by_age: deque[tuple[int, CallId]] = deque()
         self.paused: dict[str, dict[str, int]] = {"queue": {}, "name": {}}
@@ -76,6 +77,9 @@ class Contents:
         self.rows[job_id] = row
         if job.route:
             self.routes.add(job.route)
+        if job.expires is not None:
+            row.expires = job.expires.resolve(now)
+            self.expiring.add(row.expires, row)
         if job.unique is not None:
             self.slots.acquire(row, job.unique, now)
         return row
@@ -166,6 +170,8 @@ class Contents:
 
     def _erase(self, row: Row) -> None:
         del self.rows[row.id]
+        if row.expires is not None:
+            self.expiring.remove(row)
         if row.job.unique is not None:
             self.slots.release(row, row.job.unique, self.now)
 

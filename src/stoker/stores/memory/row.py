@@ -44,6 +44,8 @@ class Row(msgspec.Struct, gc=False, eq=False):
     gated: bool = False
     """Available, but waiting at its gates: it stands in no lane."""
     errors: tuple[AttemptFailure, ...] = ()
+    expires: int | None = None
+    """The instant by which it is to start."""
     progress: str | None = None
     checkpoint: str | None = None
 
@@ -100,4 +102,5 @@ def stored(row: Row) -> StoredJob:
         checkpoint=row.checkpoint,
         gates=job.gates,
         gated=row.gated,
+        expires=row.expires,
     )

@@ -68,6 +68,7 @@ class MemoryStore(Store):
         | Capability.FENCED
         | Capability.SELECTIVE
         | Capability.ATOMIC
+        | Capability.EXPIRY
     )
 
     def __init__(self, clock: Clock | None = None, url: str = "memory://") -> None:
@@ -163,6 +164,9 @@ class MemoryStore(Store):
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
         return _command("reclaim", lambda contents: work.reclaim(contents, limit, tokens))
+
+    def expire(self, limit: int) -> Command[Changed]:
+        return _command("expire", lambda contents: upkeep.expire(contents, limit))
 
     def prune(self, limit: int) -> Command[Changed]:
         return _command("prune", lambda contents: upkeep.prune(contents, limit))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stoker.core.job import Changed, Moved
+from stoker.core.expiry import failure
+from stoker.core.job import WAITING, Changed, JobId, Moved, State
 from stoker.stores.memory.contents import Contents
 from stoker.stores.memory.intake import drop_receipts
 
@@ -13,6 +14,19 @@ def promote(contents: Contents, limit: int) -> Moved:
     for row in rows:
         contents.to_available(row, row.run_at)
     return Moved(len(rows), contents.due.earliest())
+
+
+def expire(contents: Contents, limit: int) -> Changed:
+    """Cancel what waits although it was to start earlier; what runs or was tried before is not looked at again."""
+    ids: list[JobId] = []
+    while len(ids) < limit and (due := contents.expiring.take(contents.now, limit - len(ids))):
+        for row in due:
+            if row.state in WAITING and row.failures + row.crashes + row.snoozes == 0:
+                contents.fail(row, failure(1))
+                contents.to_final(row, State.CANCELLED, row.job.keep_failed)
+                ids.append(row.id)
+    first = contents.expiring.earliest()
+    return Changed(len(ids), first is not None and first <= contents.now, tuple(ids))
 
 
 def prune(contents: Contents, limit: int) -> Changed:

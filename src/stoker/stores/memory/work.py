@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import nsmallest
 from typing import Final
 
+from stoker.core.expiry import with_expiry
 from stoker.core.job import (
     FINAL,
     AttemptFailure,
@@ -147,7 +148,7 @@ def _claim_of(row: Row, token: Token) -> Claim:
         row.snoozes,
         row.enqueued_at,
         row.run_at,
-        job.meta,
+        job.meta if row.expires is None else with_expiry(job.meta, row.expires),
         job.keep,
         job.keep_failed,
         job.version,

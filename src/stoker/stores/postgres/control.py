@@ -23,18 +23,18 @@ _MATCHING: Final = """matching AS MATERIALIZED (
     SELECT job.* FROM stoker.job AS job WHERE {may} ORDER BY job.id LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
 ), chosen AS MATERIALIZED (SELECT * FROM matching ORDER BY id LIMIT :limit)"""
 
-_OFF: Final = """off AS (
+OFF: Final = """off AS (
     DELETE FROM stoker.ready USING chosen WHERE chosen.state = 2 AND ready.queue = chosen.queue
         AND ready.route = chosen.route AND ready.name = chosen.name AND ready.priority = chosen.priority
         AND ready.pos = chosen.pos
     RETURNING ready.id
 )"""
 
-_TOLD: Final = """
+TOLD: Final = """
 SELECT (SELECT string_agg(id::text, ',' ORDER BY id) FROM {changed}), (SELECT count(*) FROM matching) > :limit"""
 
 CANCEL: Final = f"""
-WITH {_MATCHING}, {_OFF}, flagged AS (
+WITH {_MATCHING}, {OFF}, flagged AS (
     UPDATE stoker.job SET cancelling = true WHERE id = ANY (ARRAY(
         SELECT id FROM chosen WHERE state = 2 AND NOT EXISTS (SELECT FROM off WHERE off.id = chosen.id)))
 ), ending AS MATERIALIZED (
@@ -45,7 +45,7 @@ WITH {_MATCHING}, {_OFF}, flagged AS (
     UPDATE stoker.job SET state = 6, finished_at = :now, expires_at = :now + keep_failed
     WHERE id = ANY (ARRAY(SELECT id FROM ending WHERE keep_failed IS NULL OR keep_failed > 0))
 )
-{_TOLD.format(changed="chosen")}"""
+{TOLD.format(changed="chosen")}"""
 MAY_CANCEL: Final = "job.state IN (0, 1, 2, 4) AND NOT job.cancelling"
 
 _USES_KEY: Final = "(job.slot IS NOT NULL AND (job.slot_states >> 2) & 1 = 1)"
@@ -74,7 +74,7 @@ WITH locked_keys AS MATERIALIZED (
         finished_at = NULL, expires_at = NULL, pos = chosen.pos, run_at = :now
     FROM chosen WHERE job.id = chosen.id RETURNING job.*
 ), {LINED.format(moved="moved")}
-{_TOLD.format(changed="moved")}"""
+{TOLD.format(changed="moved")}"""
 MAY_RETRY: Final = "job.state IN (1, 4, 6, 7)"
 
 PROMOTE: Final = f"""
@@ -82,7 +82,7 @@ WITH {_MATCHING}, placed AS MATERIALIZED (SELECT id, nextval('stoker.line') AS p
     UPDATE stoker.job SET state = 2, pos = placed.pos, run_at = :now
     FROM placed WHERE job.id = placed.id RETURNING job.*
 ), {LINED.format(moved="moved")}
-{_TOLD.format(changed="moved")}"""
+{TOLD.format(changed="moved")}"""
 MAY_PROMOTE: Final = "job.state IN (1, 4)"
 
 # The lease first, as everybody does who takes a job out of `running`.
@@ -124,14 +124,14 @@ WITH matching AS MATERIALIZED (
     UPDATE stoker.lease SET ids = left_over.ids FROM left_over
     WHERE lease.token = left_over.token AND left_over.ids IS NOT NULL
 )
-{_TOLD.format(changed="locked")}"""
+{TOLD.format(changed="locked")}"""
 
 DELETE: Final = f"""
-WITH {_MATCHING}, {_OFF}, gone AS (
+WITH {_MATCHING}, {OFF}, gone AS (
     DELETE FROM stoker.job WHERE id = ANY (ARRAY(SELECT id FROM chosen WHERE state <> 2 UNION ALL SELECT id FROM off))
     RETURNING id
 )
-{_TOLD.format(changed="gone")}"""
+{TOLD.format(changed="gone")}"""
 MAY_DELETE: Final = f"{STATE} <> 3"
 
 PAUSE: Final = """

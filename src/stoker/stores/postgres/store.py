@@ -56,6 +56,7 @@ from stoker.stores.postgres import (
     upkeep,
     work,
 )
+from stoker.stores.postgres.expiry import expire_step
 from stoker.stores.postgres.following import with_following
 from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
@@ -94,6 +95,7 @@ class PostgresStore(Store):
         | Capability.FENCED
         | Capability.SELECTIVE
         | Capability.ATOMIC
+        | Capability.EXPIRY
     )
 
     def __init__(
@@ -173,7 +175,7 @@ class PostgresStore(Store):
         check_enqueue(jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], joins=True, writes=False)
-        if all(job.unique is None for job in jobs):
+        if all(job.unique is None and job.expires is None for job in jobs):
             steps, read = intake.plain_steps(jobs, call), intake.plain_answers()
         else:
             sorted_jobs = sort_out(jobs)
@@ -237,6 +239,9 @@ class PostgresStore(Store):
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
         return Rings("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed)
+
+    def expire(self, limit: int) -> Command[Changed]:
+        return Command("expire", (expire_step(limit),), control.changed)
 
     def prune(self, limit: int) -> Command[Changed]:
         return Command("prune", upkeep.prune_steps(limit, self._marks), upkeep.pruned(self._marks))

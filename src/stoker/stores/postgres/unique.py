@@ -18,6 +18,7 @@ from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
+from stoker.stores.postgres.expiry import note_steps
 from stoker.stores.postgres.intake import CLOSE, COLUMNS, FRESH_IDS, INSERT, TIMES, VALUES, gate_steps, route_steps
 from stoker.stores.postgres.slots import LOCK_NUMBER, TAKEN
 
@@ -146,6 +147,8 @@ def store_steps(found: Sorted, call: CallId) -> list[Sql]:
     for layer in found.layers:
         for places, group in sharing(layer):
             steps += _group_steps(places, group, call)
+    for jobs in (found.plain, *found.layers):
+        steps += note_steps(jobs, call)
     return [*steps, *gate_steps(chain.from_iterable(part.items() for part in (found.plain, *found.layers)), call)]
 
 

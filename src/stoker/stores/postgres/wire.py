@@ -23,8 +23,11 @@ LINED: Final = """lined AS (
 )"""
 """Puts those of the jobs that a statement moved in line that are available now."""
 
-CLAIM: Final = """job.name, job.queue, job.args, job.priority, job.max_attempts, job.starts + 1, job.failures,
-    job.crashes, job.snoozes, job.enqueued_at, job.run_at, job.meta, job.keep, job.keep_failed, job.version,
+_META: Final = """CASE WHEN job.start_by IS NULL THEN job.meta ELSE '{"stoker/expires":' || job.start_by
+    || CASE job.meta WHEN '{}' THEN '}' ELSE ',' || substr(job.meta, 2) END END"""
+
+CLAIM: Final = f"""job.name, job.queue, job.args, job.priority, job.max_attempts, job.starts + 1, job.failures,
+    job.crashes, job.snoozes, job.enqueued_at, job.run_at, {_META}, job.keep, job.keep_failed, job.version,
     job.parent, job.root"""
 """The columns of `Claim` behind id and token, from a row called ``job``."""
 
@@ -53,6 +56,7 @@ JOB_COLUMNS: Final = (
     "progress",
     "checkpoint",
     "gates",
+    "start_by",
 )
 
 ERRORS: Final = """(
@@ -83,6 +87,7 @@ def stored(row: Any) -> StoredJob:
     id, state, gated, labels, cancelling, starts, started_at, worker, errors, *columns = row
     fields = dict(zip(JOB_COLUMNS, columns, strict=True))
     fields["gates"] = read(fields["gates"])
+    fields["expires"] = fields.pop("start_by")
     return StoredJob(
         id=JobId(id),
         state=state_of(state),

@@ -102,10 +102,10 @@ _LEVELS: Final = """level AS (
     FROM level
 )"""
 
-CLAIM_ONE_LINE: Final = _CLAIM.format(picked=_OF_ONE_LINE)
-CLAIM_SEVERAL_LINES: Final = _CLAIM.format(picked=_OF_SEVERAL_LINES)
+CLAIM_ONE_LINE: Final = _CLAIM.replace("{picked}", _OF_ONE_LINE)
+CLAIM_SEVERAL_LINES: Final = _CLAIM.replace("{picked}", _OF_SEVERAL_LINES)
 CLAIM_OLDEST: Final = (
-    _CLAIM.format(picked=_OF_SEVERAL_LINES)
+    _CLAIM.replace("{picked}", _OF_SEVERAL_LINES)
     .replace("WITH wanted AS", "WITH RECURSIVE lane AS")
     .replace("\n), shared AS", f"\n), {_LEVELS}, shared AS")
     .replace("ORDER BY head.priority DESC, head.pos", "ORDER BY head.pos")

@@ -32,7 +32,7 @@ KEYS: Final = (
         "errors",
         "notes",
     ),
-    *("counts", "blocks", "slots", "windows", "calls0", "calls1", "calls2", "paused", "workers", "leaders"),
+    *("counts", "blocks", "slots", "windows", "calls0", "calls1", "calls2", "expiring", "paused", "workers", "leaders"),
     "entries",
     *("gates", "waiting", "places", "unheard", "spent", "stirred", "parked", "lines"),
     *("buckets", "filled", "alarms", "rules"),

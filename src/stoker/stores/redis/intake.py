@@ -112,7 +112,8 @@ def _headers(jobs: Sequence[NewJob]) -> tuple[list[Arg], dict[int, int]]:
         first = jobs[places[0]]
         within = None if first.unique is None else first.unique.within
         policy = "" if first.unique is None else first.unique.on_conflict
-        args += [*_header(first), first.version, policy, "" if within is None else within, _gates_text(first)]
+        args += [*_header(first), first.version, policy, "" if within is None else within]
+        args += [_gates_text(first), _expiry(first)]
         group_of |= dict.fromkeys(places, number)
     return args, group_of
 
@@ -131,6 +132,13 @@ def _header(job: NewJob) -> list[Arg]:
     return [place, order(job.priority), static(job), job.max_attempts, due, job.due.delay]
 
 
+def _expiry(job: NewJob) -> Arg:
+    """Write an instant as it is and a delay behind a plus sign; nothing for a job that does not expire."""
+    if job.expires is None:
+        return ""
+    return f"+{job.expires.delay}" if job.expires.at is None else job.expires.at
+
+
 def _sharing(jobs: Sequence[NewJob]) -> list[list[int]]:
     """Group jobs, by their places, that differ in arguments and unique key only."""
     groups: dict[object, list[int]] = {}
@@ -140,6 +148,8 @@ def _sharing(jobs: Sequence[NewJob]) -> list[list[int]]:
         header: object = _shared(job)
         if job.unique is not None:
             header = (header, job.unique.states, job.unique.within, job.unique.on_conflict)
+        if job.expires is not None:
+            header = (header, job.expires)
         if header != previous:  # to compare with the neighbour costs less than to hash
             previous = header
             group = groups.setdefault(header, [])

@@ -72,6 +72,7 @@ class RedisStore(Store):
         | Capability.FENCED
         | Capability.SELECTIVE
         | Capability.ATOMIC
+        | Capability.EXPIRY
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
@@ -150,7 +151,7 @@ class RedisStore(Store):
         check_enqueue(jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], writes=False)
-        if all(job.unique is None and not job.gates for job in jobs):
+        if all(job.unique is None and not job.gates and job.expires is None for job in jobs):
             args, read, script = intake.plain_args(jobs, call), intake.plain_answers(len(jobs)), "enqueue"
         else:
             args, read, script = intake.unique_args(jobs, call), intake.unique_answers(jobs), "unique"
@@ -188,6 +189,9 @@ class RedisStore(Store):
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
         return self._scripts.command("reclaim", [limit, *tokens], work.reclaimed)
+
+    def expire(self, limit: int) -> Command[Changed]:
+        return self._scripts.command("expire", work.expire_args(limit), look.pruned)
 
     def prune(self, limit: int) -> Command[Changed]:
         return self._scripts.command("prune", [limit], look.pruned)

@@ -69,6 +69,7 @@ class JobRow(msgspec.Struct, array_like=True):
     errors: list[tuple[int, int, str, str, str, str]]
     progress: str | None = None
     checkpoint: str | None = None
+    expires: int | None = None
 
 
 _job_rows = msgspec.json.Decoder(list[JobRow])
@@ -213,4 +214,5 @@ def _stored(row: JobRow) -> StoredJob:
         checkpoint=row.checkpoint,
         gates=read_gates(row.gates),
         gated=row.state == GATED,
+        expires=row.expires,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from stoker.core import expiry
 from stoker.core.job import Claimed, Extended, JobId, Reclaimed, State, Token
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.redis.commands import Arg
@@ -125,6 +126,11 @@ def settled(settlements: Sequence[Settlement]) -> Callable[[Any], dict[JobId, Se
         return _answers(settlements, refused) if refused or bad else accepted
 
     return read
+
+
+def expire_args(limit: int) -> list[Arg]:
+    """Give what `expire.lua` takes."""
+    return [limit, b'"%s"' % b'","'.join(map(printable, (expiry.TYPE, expiry.MESSAGE, "", "")))]
 
 
 def reclaimed(reply: Any) -> Reclaimed:

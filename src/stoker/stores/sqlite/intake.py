@@ -76,6 +76,23 @@ def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
     return () if routes == {UNTAGGED} else (Sql(ROUTES, {"routes": encode(sorted(routes))}),)
 
 
+# Behind the inserts of a call, while it is fresh; a job that was not let in has no row under its id.
+NOTE_EXPIRY: Final = f"""
+UPDATE stoker_job NOT INDEXED SET start_by = wish.start_by
+FROM (
+    SELECT fresh.first + json_extract(item.value, '$[0]') AS id,
+        coalesce(json_extract(item.value, '$[1]'), :now + json_extract(item.value, '$[2]')) AS start_by
+    FROM {FRESH} AS fresh CROSS JOIN json_each(:terms) AS item LIMIT -1
+) AS wish
+WHERE stoker_job.id = wish.id"""
+
+
+def expiry_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
+    """Give the step that notes when the jobs of a call expire; none where none does."""
+    terms = [(place, job.expires.at, job.expires.delay) for place, job in enumerate(jobs) if job.expires is not None]
+    return (Sql(NOTE_EXPIRY, {"terms": encode(terms), "call": call}),) if terms else ()
+
+
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that enqueue jobs without unique keys."""
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs)}
@@ -92,6 +109,7 @@ def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
         *route_steps(jobs),
         *inserts,
         *gate_steps(jobs, call),
+        *expiry_steps(jobs, call),
         Sql(ADVANCE, whole),
         Sql(FIRST, whole),
     )

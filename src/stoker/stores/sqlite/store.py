@@ -42,6 +42,7 @@ from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
 from stoker.stores.sqlite import control, gates, intake, look, noting, periodic, schema, settling, unique, upkeep, work
 from stoker.stores.sqlite.commands import Sheds
+from stoker.stores.sqlite.expiry import expire_steps
 from stoker.stores.sqlite.following import with_following
 from stoker.stores.sqlite.match import ARGS_FUNCTION, args_are
 from stoker.stores.sqlite.urls import parse
@@ -78,6 +79,7 @@ class SqliteStore(Store):
         | Capability.FENCED
         | Capability.SELECTIVE
         | Capability.ATOMIC
+        | Capability.EXPIRY
     )
 
     def __init__(
@@ -228,6 +230,9 @@ class SqliteStore(Store):
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
         return Rings("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed)
+
+    def expire(self, limit: int) -> Command[Changed]:
+        return Command("expire", expire_steps(limit), partial(control.changed, limit))
 
     def prune(self, limit: int) -> Command[Changed]:
         return Sheds("prune", upkeep.prune_steps(limit), partial(upkeep.pruned, limit))

@@ -11,7 +11,7 @@ from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
 from stoker.errors import DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
-from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT, USE_KEYS, gate_steps, route_steps
+from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT, USE_KEYS, expiry_steps, gate_steps, route_steps
 from stoker.stores.sqlite.wire import read_array
 
 # Jobs that insist on a free key are looked at before anything is written; a conflict makes the call never fresh.
@@ -103,7 +103,7 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
     for layer in found.layers:
         for places, group in sharing(layer):
             steps += _group_steps(places, group, call)
-    steps += [*gate_steps(jobs, call), Sql(ADVANCE, whole), Sql(REPLY, whole)]
+    steps += [*expiry_steps(jobs, call), *gate_steps(jobs, call), Sql(ADVANCE, whole), Sql(REPLY, whole)]
     if insisting:
         steps.append(Sql(FORGET, whole))
     return tuple(steps)

@@ -68,6 +68,7 @@ class JobRow(msgspec.Struct, array_like=True):
     errors: list[tuple[int, int, str, str, str, str]]
     progress: str | None
     checkpoint: str | None
+    expires: int | None
 
 
 _job_rows = msgspec.json.Decoder(list[JobRow])
@@ -81,11 +82,15 @@ def _number(*columns: str) -> str:
     return ", ".join(f"CAST(job.{column} AS INTEGER)" for column in columns)
 
 
+_META: Final = f"""CASE WHEN job.start_by IS NULL THEN {_text("meta")}
+    ELSE '{{"stoker/expires":' || CAST(job.start_by AS INTEGER)
+        || CASE job.meta WHEN '{{}}' THEN '}}' ELSE ',' || substr(CAST(job.meta AS TEXT), 2) END END"""
+
 # The casts keep the JSON well-formed whatever somebody wrote into the table: json_array refuses BLOBs, and writes an
 # infinite number as `Inf`.
 CLAIM: Final = f"""json_array(CAST(job.id AS TEXT), :token, {_text("name", "queue", "args")},
     {_number("priority", "max_attempts", "starts", "failures", "crashes", "snoozes", "enqueued_at", "run_at")},
-    {_text("meta")}, {_number("keep", "keep_failed", "version")}, {_text("parent", "root")},
+    {_META}, {_number("keep", "keep_failed", "version")}, {_text("parent", "root")},
     CASE WHEN {" AND ".join(f"job.{column} IS CAST(job.{column} AS INTEGER)" for column in _COUNTERS)} THEN NULL
     ELSE 'a number of the stored row is none' END)"""
 """The columns of `Claim`, from a row called ``job``."""
@@ -99,7 +104,7 @@ JOB_ROW: Final = f"""json_array(CAST(job.id AS TEXT), {_number("state")}, {_text
     {_number("priority", "max_attempts", "starts", "failures", "crashes", "snoozes", "run_at", "enqueued_at")},
     {_number("started_at", "finished_at", "keep", "keep_failed")}, {_text("result", "worker", "route", "meta")},
     {_number("version", "crash_limit")}, {_text("parent", "root", "origin", "gates")}, {ERRORS},
-    {_text("progress", "checkpoint")})"""
+    {_text("progress", "checkpoint")}, {_number("start_by")})"""
 """The fields of `JobRow`, from a row called ``job``."""
 
 # A job that is kept for no time expires at the instant at which it ends, and all steps of a unit share one instant.
@@ -197,6 +202,7 @@ def _stored(row: JobRow) -> StoredJob:
         checkpoint=row.checkpoint,
         gates=read_gates(row.gates),
         gated=row.state == GATED,
+        expires=row.expires,
     )
 
 

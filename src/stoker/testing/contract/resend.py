@@ -52,6 +52,17 @@ def enqueue_case(store: Store, _clock: FakeClock) -> Command[Any]:
     return store.enqueue(jobs, new_call())
 
 
+def expiring_case(store: Store, _clock: FakeClock) -> Command[Any]:
+    jobs = [job(expires=Due(MINUTE)), job(), job(expires=Due(HOUR), unique=UniqueKey("key"))]
+    return store.enqueue(jobs, new_call())
+
+
+def expire_case(store: Store, clock: FakeClock) -> Command[Any]:
+    enqueue(store, job(expires=Due(MINUTE)), job(expires=Due(HOUR)), job(expires=Due(MINUTE), keep_failed=0))
+    clock.advance("2m")
+    return store.expire(100)
+
+
 def routed_case(store: Store, _clock: FakeClock) -> Command[Any]:
     return store.enqueue([job(route="gpu"), job(), job(route="gpu", unique=UniqueKey("key"))], new_call())
 
@@ -194,6 +205,8 @@ CASES: Final[Mapping[str, Case]] = {
     "reclaim": Case(reclaim_case, Capability.LEASE),
     "reclaim of a supervisor": Case(supervised_case, Capability.LEASE),
     "prune": Case(prune_case),
+    "enqueue of expiring jobs": Case(expiring_case, Capability.EXPIRY, same_answer=True),
+    "expire": Case(expire_case, Capability.EXPIRY),
     "lead": Case(lambda store, _: store.lead("role", "worker-1", MINUTE), same_answer=True),
     "resign": Case(lambda store, _: store.lead("role", "worker-1", 0), same_answer=True),
     "admit": Case(admit_case, Capability.LIMITS),

@@ -9,6 +9,7 @@ from stoker.testing.contract.crash import CrashContract
 from stoker.testing.contract.due import DueContract
 from stoker.testing.contract.ending import EndingContract, StopContract
 from stoker.testing.contract.enqueue import EnqueueContract
+from stoker.testing.contract.expiring import ExpiryContract
 from stoker.testing.contract.finding import AnyContract, CountContract, FindContract
 from stoker.testing.contract.joining import JoiningContract
 from stoker.testing.contract.keeping import KeepingContract
@@ -44,6 +45,7 @@ class StoreContract(
     ThenContract,
     DueContract,
     KeepingContract,
+    ExpiryContract,
     ReplayContract,
     JoiningContract,
     UniqueContract,

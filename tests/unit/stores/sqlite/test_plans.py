@@ -51,6 +51,8 @@ VERBS: dict[str, Callable[[Store], Command[Any]]] = {
     "promote": lambda store: store.promote(10),
     "reclaim": lambda store: store.reclaim(10),
     "reclaim by token": lambda store: store.reclaim(10, [TOKEN]),
+    "expire": lambda store: store.expire(10),
+    "enqueue of expiring jobs": lambda store: store.enqueue([NewJob("work", "{}", expires=Due(1))], new_call()),
     "prune": lambda store: store.prune(10),
     "any": lambda store: store.any(["default"], ["work"], [""]),
     "result": lambda store: store.result(JobId("1")),

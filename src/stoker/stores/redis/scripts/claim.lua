@@ -12,10 +12,16 @@ end
 -- What all jobs of one record have in common in the answer: the text before the arguments, and behind them.
 local function texts_of(r)
   local f = r.fixed
+  local meta = f.meta
+  if f.expires then
+    -- Into the JSON object, which is a JSON string here.
+    local rest = sub(meta, 3)
+    meta = '"{\\"stoker/expires\\":' .. whole(f.expires) .. (sub(rest, 1, 1) == '}' and '' or ',') .. rest
+  end
   local before = format('","%s",%s,%s,"', token, f.name, f.queue)
   local after = format(
     '",%s,%.0f,%d,%d,%d,%d,%.0f,%.0f,%s,%s,%s,%s,%s,%s],', f.priority, r.max_attempts, r.starts, r.failures, r.crashes,
-    r.snoozes, r.enqueued, r.run, f.meta, f.keep, f.keep_failed, f.version, f.parent, f.root
+    r.snoozes, r.enqueued, r.run, meta, f.keep, f.keep_failed, f.version, f.parent, f.root
   )
   return before, after
 end

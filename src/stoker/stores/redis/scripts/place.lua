@@ -5,9 +5,11 @@ local function read_groups(count, at)
     groups[i] = {
       lane = ARGV[at + 1], order = ARGV[at + 2], static = ARGV[at + 3], max_attempts = tonumber(ARGV[at + 4]),
       run = tonumber(ARGV[at + 5]) or now + ARGV[at + 6], version = ARGV[at + 7], policy = ARGV[at + 8],
-      within = tonumber(ARGV[at + 9]), gates = ARGV[at + 10],
+      within = tonumber(ARGV[at + 9]), gates = ARGV[at + 10], expires = tonumber(ARGV[at + 11]),
     }
-    at = at + 10
+    local delay = string.match(ARGV[at + 11], '^%+(%d+)$')
+    if delay then groups[i].expires = now + delay end
+    at = at + 11
   end
   return groups, at
 end
@@ -21,7 +23,12 @@ end
 
 local function insert(id, group, args, key)
   local state = group.run <= now and AVAILABLE or SCHEDULED
-  local r = fresh(state, group.static .. key, group.max_attempts, group.run)
+  local static = group.static .. key
+  if group.expires then
+    static = static .. '\n' .. whole(group.expires)
+    call('ZADD', k_expiring, whole(group.expires), id)
+  end
+  local r = fresh(state, static, group.max_attempts, group.run)
   put_args(id, r, args)
   if group.gates ~= '' then
     r.limited = true
@@ -54,7 +61,7 @@ local function replace(id, r, group, args)
   local f = r.fixed
   r.static = table.concat({
     f.lane, f.order, f.name, f.queue, f.route, f.priority, f.meta, f.keep, f.keep_failed, group.version, f.parent,
-    f.root, f.labels, f.origin, f.crash_limit, f.mask, f.key,
+    f.root, f.labels, f.origin, f.crash_limit, f.mask, f.key, f.expires and whole(f.expires),
   }, '\n')
   put_args(id, r, args)
   save(id, r)

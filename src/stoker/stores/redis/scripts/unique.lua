@@ -1,4 +1,4 @@
--- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows gates waiting places unheard spent stirred
+-- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows expiring gates waiting places unheard spent stirred
 -- uses: receipts record packs ready moves place
 -- Jobs of which some are unique or have gates: each in turn, so that a later one sees what the earlier did.
 local total = tonumber(ARGV[3])
