@@ -70,7 +70,7 @@ async def test_where_nobody_knows_the_name_a_worker_cancels_it_too(rig: Rig) -> 
 
 
 async def test_the_enqueue_wins_over_the_definition(rig: Rig) -> None:
-    note, order = noting(rig, expires="1m")
+    note, _ = noting(rig, expires="1m")
     at = datetime(2040, 1, 1, tzinfo=UTC)
     assert note.using(expires=at).enqueue("a").fetch().expires == at
     default = note.enqueue("b").fetch()
