@@ -85,7 +85,7 @@ def plain(value: str) -> str:
 def stored(row: Any) -> StoredJob:
     """Make a job of the columns that `look.FIND` gives."""
     id, state, gated, labels, cancelling, starts, started_at, worker, errors, *columns = row
-    fields = dict(zip(JOB_COLUMNS, columns, strict=True))
+    fields: dict[str, Any] = dict(zip(JOB_COLUMNS, columns, strict=True))
     fields["gates"] = read(fields["gates"])
     fields["expires"] = fields.pop("start_by")
     return StoredJob(
