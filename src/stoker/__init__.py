@@ -6,16 +6,20 @@ from stoker.app.stoker import Stoker
 from stoker.core.backoff import exponential, fixed, linear, power_minutes, sidekiq
 from stoker.core.duration import Duration
 from stoker.core.job import NewJob, State
+from stoker.jobs.compressing import Compress
 from stoker.jobs.context import Context
 from stoker.jobs.definition import AsyncJob, JobDefinition, SyncJob
 from stoker.jobs.draft import Draft
+from stoker.jobs.encrypting import Encrypt
 from stoker.jobs.freeform import JSON
 from stoker.jobs.handle import JobHandle
+from stoker.jobs.hiding import Secret
 from stoker.jobs.keeping import Ended
 from stoker.jobs.limits import Limit, Rate
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import EnqueueOptions, JobOptions
 from stoker.jobs.record import JobRecord
+from stoker.jobs.sealing import BodyCodec
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
 from stoker.jobs.unique import Unique
 
@@ -23,11 +27,14 @@ __all__ = [
     "JSON",
     "AsyncJob",
     "BlockingEnqueue",
+    "BodyCodec",
     "Cancel",
+    "Compress",
     "Context",
     "Discard",
     "Draft",
     "Duration",
+    "Encrypt",
     "Ended",
     "EnqueueOptions",
     "JobDefinition",
@@ -39,6 +46,7 @@ __all__ = [
     "NewJob",
     "Rate",
     "Retry",
+    "Secret",
     "Snooze",
     "State",
     "Stoker",

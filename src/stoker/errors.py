@@ -25,7 +25,8 @@ StokerError
   ├ ProcessDied           the process of its own in which it ran ended before it did
   ├ LeaseExpired          the worker went silent; the store took the job back
   ├ NotCommitted          the transaction in which the job completed was rolled back, or its commit failed
-  ├ Misfit                arguments or version this worker's code does not know
+  ├ Misfit                arguments that do not fit this worker's code
+  │ └ Locked              sealed, or in a format, that this worker cannot open: given back, however long it takes
   └ Corrupt               the stored row cannot be read
 """
 
@@ -160,6 +161,13 @@ class NotCommitted(AttemptError):
 
 class Misfit(AttemptError):
     """The stored arguments or version do not fit this worker's code: probably a deploy half done."""
+
+
+class Locked(Misfit):
+    """The body is sealed with a key or codec that is not here, or is of a format newer than this worker's.
+
+    Another worker can open it, or this one with its next deploy: unlike other misfits it is given back for ever.
+    """
 
 
 class Corrupt(AttemptError):

@@ -30,9 +30,9 @@ from stoker.errors import EnqueueError, NotSupported, StokerError
 from stoker.jobs.context import Context, Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.definition import JobDefinition
-from stoker.jobs.draft import new_jobs
 from stoker.jobs.following import Following
 from stoker.jobs.options import Defaults, JobRules
+from stoker.jobs.preparing import prepared
 from stoker.jobs.signals import Signal
 from stoker.jobs.signature import is_async
 from stoker.runtime import current
@@ -149,9 +149,11 @@ class Performer:
 
     def _ended(self, order: Perform) -> Ended:
         self._order = order
+        secrets: tuple[str, ...] = ()
         try:
             definition, asynchronous = self._defined(order)
             arguments = definition.decode(order.claim.args)
+            secrets = definition.secrets_in(order.claim.args)
             context = self._context(order) if definition.wants_context else None
             claim = order.claim
             current.performing.set(current.Performing(claim.id, claim.root or claim.id))
@@ -167,11 +169,11 @@ class Performer:
         except (asyncio.CancelledError, Interrupted) as error:
             if self._cancelled.up:
                 return Signalled(STOPPED)
-            return raised(error)
+            return raised(error, secrets)
         except Signal as error:
             return signalled(error)
         except BaseException as error:  # SystemExit in a handler ends the attempt, as in a thread
-            return raised(error)
+            return raised(error, secrets)
 
     async def _awaited(self, value: Awaitable[Any]) -> Any:
         task = asyncio.ensure_future(value)
@@ -206,7 +208,7 @@ class Performer:
                 "two stores have no unit in common: enqueue it in the handler"
             )
         claim = order.claim
-        self.send(Followed(new_jobs([draft], owner[1], claim.id, claim.root or claim.id)[0]))
+        self.send(Followed(prepared([draft], owner[1], (), claim.id, claim.root or claim.id)[0]))
 
     def _defined(self, order: Perform) -> tuple[DefinedJob[Any], bool]:
         key = (order.place, order.claim.name)
@@ -219,7 +221,9 @@ class Performer:
                 found = getattr(found, part)
             handler = found.handler if isinstance(found, JobDefinition) else found
             self._configure(module, found)
-            definition: DefinedJob[Any] = DefinedJob(order.claim.name, handler, JobRules(), cast("Any", None))
+            definition: DefinedJob[Any] = DefinedJob(
+                order.claim.name, handler, JobRules(), cast("Any", None), opened=True
+            )
             self._known[key] = definition, is_async(handler)
             if isinstance(found, JobDefinition):
                 self._stores[key] = found.store, found.backend.defaults

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from stoker.core.decide import name_of, text_of, trace_of
+from stoker.core.hiding import blanked
 from stoker.jobs.signals import Cancel, Discard, Retry, Signal, Snooze
 from stoker.runtime.channel import MAIN, FromChild, Logged, Raised, Signalled
 
@@ -52,10 +53,10 @@ def signalled(error: Signal) -> Signalled:
             return Signalled("Discard", f"an unknown signal: {error!r}", None, rss())
 
 
-def raised(error: BaseException) -> Raised:
-    """Report an error."""
+def raised(error: BaseException, hidden: tuple[str, ...] = ()) -> Raised:
+    """Report an error, without what is hidden."""
     kinds = tuple(name_of(kind).replace(MAIN, "__main__") for kind in type(error).__mro__[:-1])
-    return Raised(kinds, text_of(error), trace_of(error).replace(MAIN, "__main__"), rss())
+    return Raised(kinds, text_of(error, hidden), blanked(trace_of(error).replace(MAIN, "__main__"), hidden), rss())
 
 
 def rss() -> int:

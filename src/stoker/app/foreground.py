@@ -80,6 +80,7 @@ class Foreground:
             enqueued_at=now,
             due=now,
             meta=job.meta,
+            version=job.version,
         )
         slot = Slot()
         slot.task = asyncio.current_task()

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import click
+import msgspec
 
 from stoker.cli.output import moment
 from stoker.core.job import State, StoredJob
 from stoker.jobs.progress import Progress
 from stoker.jobs.record import FailedAttempt, JobRecord, read_json
+from stoker.jobs.sealing import Envelope
 
 COLUMNS: Final = ("id", "name", "queue", "state", "attempt", "when", "error")
 _LONGEST: Final = 80
@@ -50,6 +52,8 @@ def _as_text(shown: object, value: object) -> str:
         return moment(shown)
     if isinstance(shown, Progress):
         return str(shown)
+    if isinstance(value, dict) and "@sealed" in value:
+        return str(msgspec.convert(value, Envelope))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from stoker.core import expiry
 from stoker.core.backoff import Backoff, sidekiq, wait_after
+from stoker.core.hiding import blanked
 from stoker.core.job import AttemptFailure, Claim, Due, State
 from stoker.core.outcome import (
     CancelledByHandler,
@@ -88,10 +89,13 @@ def _unsuccessful(claim: Claim, outcome: Unsuccessful, policy: Policy, chance: f
             assert_never(outcome)
 
 
-def describe(claim: Claim, error: BaseException, trace: str, worker: str) -> AttemptFailure:
-    """Write an exception down as it is kept with the job; the store stamps the time."""
+def describe(
+    claim: Claim, error: BaseException, trace: str, worker: str, hidden: tuple[str, ...] = ()
+) -> AttemptFailure:
+    """Write an exception down as it is kept with the job, without what is hidden; the store stamps the time."""
     name = error.kinds[0] if isinstance(error, ElsewhereRaised) else name_of(type(error))
-    return AttemptFailure(claim.attempt, 0, name, text_of(error), _storable(trace[-TRACE_LIMIT:]), worker)
+    trace = _storable(blanked(trace, hidden)[-TRACE_LIMIT:])
+    return AttemptFailure(claim.attempt, 0, name, text_of(error, hidden), trace, worker)
 
 
 def name_of(kind: type[BaseException]) -> str:
@@ -100,9 +104,10 @@ def name_of(kind: type[BaseException]) -> str:
     return kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def text_of(error: BaseException) -> str:
-    """Give an error's message, bounded, as every store can carry it."""
-    return _storable(_message(error)[:MESSAGE_LIMIT])
+def text_of(error: BaseException, hidden: tuple[str, ...] = ()) -> str:
+    """Give an error's message, without what is hidden, bounded, as every store can carry it."""
+    # Hidden before it is cut: half a secret would not be found.
+    return _storable(blanked(_message(error), hidden)[:MESSAGE_LIMIT])
 
 
 def trace_of(error: BaseException) -> str:
@@ -134,7 +139,7 @@ def _message(error: BaseException) -> str:
 
 
 def _failed(claim: Claim, outcome: Failed, policy: Policy, chance: float, worker: str) -> Settlement:
-    error = describe(claim, outcome.error, outcome.trace, worker)
+    error = describe(claim, outcome.error, outcome.trace, worker, outcome.hidden)
     failures = claim.failures + 1
     if failures >= claim.max_attempts or not (outcome.asked or _worth_retrying(outcome.error, policy)):
         return _final(claim, State.DISCARDED, error, "failure", outcome.duration)

@@ -38,6 +38,8 @@ class Failed(msgspec.Struct, frozen=True):
     duration: int = 0
     asked: bool = False
     """The handler itself asked for another attempt: what the policy says of its error's type does not matter."""
+    hidden: tuple[str, ...] = ()
+    """Texts that must not be written down with the error."""
 
 
 class Snoozed(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from stoker.errors import ConfigurationError, DefinitionError
 from stoker.jobs.fidelity import difference
 from stoker.jobs.limits import Limit, Rate, bounds
 from stoker.jobs.obstacles import obstacle
+from stoker.jobs.sealing import BodyCodec
 from stoker.jobs.unique import Unique
 
 if TYPE_CHECKING:
@@ -204,6 +205,23 @@ def meta(what: str, value: object) -> Mapping[str, JSON]:
     return arrived
 
 
+def codecs(what: str, value: object) -> tuple[BodyCodec, ...]:
+    """Check what a body goes through."""
+    if isinstance(value, BodyCodec) or not isinstance(value, Sequence):
+        raise DefinitionError(f"{what}: {value!r}: write a list, e.g. codecs=[Compress(), Encrypt(keys)]")
+    for one in value:
+        if not isinstance(one, BodyCodec):
+            raise DefinitionError(
+                f"{what}: {one!r} is no codec: write Compress(), Encrypt(keys) or a BodyCodec of yours"
+            )
+    names = [one.name for one in value]
+    if len(set(names)) < len(names):
+        raise DefinitionError(f"{what}: two codecs are named {max(names, key=names.count)!r}")
+    if "zlib" in names and any(one.hides for one in value[: names.index("zlib")]):
+        raise DefinitionError(f"{what}: what is encrypted cannot be compressed any more: put Compress() first")
+    return tuple(value)
+
+
 JOB_CHECKS: Final[Mapping[str, Check]] = {
     "name": job_name,
     "aliases": several(job_name),
@@ -229,6 +247,7 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "keep_failed": keep_or_rule,
     "keep_most": whole(1),
     "store": queue,
+    "codecs": codecs,
 }
 
 ENQUEUE_CHECKS: Final[Mapping[str, Check]] = {

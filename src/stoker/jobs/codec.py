@@ -18,6 +18,7 @@ from msgspec.structs import astuple
 from stoker.errors import ArgumentsError, Corrupt, Misfit
 from stoker.jobs.carriers import from_carried, to_carried
 from stoker.jobs.fidelity import difference, naive_datetime
+from stoker.jobs.hiding import holds_secret
 from stoker.jobs.messages import misfit, unbound
 from stoker.jobs.obstacles import not_finite, obstacle
 from stoker.jobs.schema import accepted_struct, given_struct, holds_datetime
@@ -37,6 +38,8 @@ class Codec:
         self._job = job
         self.signature = signature
         parameters = signature.parameters
+        self.secrets = frozenset(one.name for one in parameters if holds_secret(one.hint))
+        """Names of the parameters that nobody but the handler may see."""
         self._positional = tuple(one.name for one in parameters if one.kind in POSITIONAL)
         self._positional_only = tuple(one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_ONLY)
         self._rest = _named(signature, inspect.Parameter.VAR_POSITIONAL)
@@ -61,11 +64,11 @@ class Codec:
         try:
             encoded = _ENCODER.encode(given)
         except Exception as error:
-            raise self._unwritable(given, error) from error
+            raise self._unwritable(given, error) from self._cause(error)
         try:
             accepted = self._read(encoded)
         except Exception as error:
-            raise self._unaccepted(given, error) from error
+            raise self._unaccepted(given, error) from self._cause(error)
         sent, arrived = astuple(given), astuple(accepted)
         if self._holds_datetime or _changed(sent, arrived):
             self._check_unchanged(sent, arrived)
@@ -108,23 +111,34 @@ class Codec:
                 raise ArgumentsError(f"{self._job}: argument `{name}` is nested too deeply") from error
             if found is None and self._holds_datetime:
                 found = naive_datetime(other, name)
+            if found is not None and name in self.secrets:
+                raise ArgumentsError(
+                    f"{self._job}: argument `{name}`, which is secret, would not arrive as it was sent"
+                )
             if found is not None:
                 raise ArgumentsError(f"{self._job}: argument {found}")
 
     def _unwritable(self, given: msgspec.Struct, error: Exception) -> ArgumentsError:
         for name, value in zip(self._names, astuple(given), strict=True):
             found = None if value is UNSET else obstacle(value, name)
+            if found is not None and name in self.secrets:
+                return ArgumentsError(f"{self._job}: argument `{name}`, which is secret, cannot be written as JSON")
             if found is not None:
                 return ArgumentsError(f"{self._job}: argument {found}")
-        return ArgumentsError(f"{self._job}: its arguments cannot be written as JSON: {error}")
+        why = "" if self.secrets else f": {error}"
+        return ArgumentsError(f"{self._job}: its arguments cannot be written as JSON{why}")
+
+    def _cause(self, error: Exception) -> Exception | None:
+        """Give an error as the cause of another, unless a secret may show in it."""
+        return None if self.secrets else error
 
     def _unaccepted(self, given: msgspec.Struct, error: Exception) -> ArgumentsError:
         # NaN is written as null, so the decoder's complaint about null would mislead.
         for name, value in zip(self._names, astuple(given), strict=True):
             found = None if value is UNSET else not_finite(value, name)
-            if found is not None:
+            if found is not None and name not in self.secrets:
                 return ArgumentsError(f"{self._job}: argument {found}")
-        return ArgumentsError(misfit(self._job, error))
+        return ArgumentsError(misfit(self._job, error, self.secrets))
 
     def _flattened(self, encoded: bytes) -> bytes:
         """Put what ``**kwargs`` took beside the other arguments, where a caller in any language would put it."""
@@ -162,12 +176,12 @@ class Codec:
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as broken:
             raise Corrupt(f"{self._job}: its arguments are not JSON: {broken}") from broken
         if not is_array:
-            raise Misfit(misfit(self._job, error)) from error
+            raise Misfit(misfit(self._job, error, self.secrets)) from self._cause(error)
         named = self._by_position(msgspec.json.decode(text, type=list[msgspec.Raw]))
         try:
             return self._read(msgspec.json.encode(named))
         except Exception as misfitting:
-            raise Misfit(misfit(self._job, misfitting)) from misfitting
+            raise Misfit(misfit(self._job, misfitting, self.secrets)) from self._cause(misfitting)
 
     def _by_position(self, items: list[msgspec.Raw]) -> dict[str, object]:
         count = len(self._positional)

@@ -6,17 +6,20 @@ from collections.abc import Collection, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from stoker.core.decide import Policy
-from stoker.core.job import Enqueued, JobId
+from stoker.core.job import Enqueued, JobId, NewJob
 from stoker.core.limits import Gate
 from stoker.core.unique import UniqueKey
-from stoker.errors import ArgumentsError, ResultUnavailable
+from stoker.errors import ArgumentsError, Corrupt, Locked, ResultUnavailable
 from stoker.jobs.carried import Carried, carried
 from stoker.jobs.codec import Arguments
 from stoker.jobs.context import Context
 from stoker.jobs.handle import Follower, JobHandle
+from stoker.jobs.hiding import texts_in
 from stoker.jobs.limits import check_names, gate_of
+from stoker.jobs.messages import too_large
 from stoker.jobs.options import Defaults, EnqueueTerms, JobRules, Merged, merge
 from stoker.jobs.resolved import Resolved
+from stoker.jobs.sealing import SEALED_VERSION, is_sealed, seal, unseal
 from stoker.jobs.signature import Handler, as_function
 from stoker.jobs.unique import Unique
 
@@ -31,7 +34,10 @@ class DefinedJob(Generic[R_co]):
     performable = True
     """Whether this application has the handler."""
 
-    def __init__(self, name: str, handler: Handler, rules: JobRules, follower: Follower) -> None:
+    def __init__(
+        self, name: str, handler: Handler, rules: JobRules, follower: Follower, *, opened: bool = False
+    ) -> None:
+        """With ``opened`` somebody else saw to it that secret arguments are sealed, and opens them."""
         self.name = name
         self.handler = handler
         self.rules = rules
@@ -42,7 +48,8 @@ class DefinedJob(Generic[R_co]):
         self._follower = follower
         self._terms = EnqueueTerms()
         self._merged: tuple[Defaults, Merged] | None = None
-        self._resolved = Resolved(name, handler)
+        self.codecs = rules.codecs
+        self._resolved = Resolved(name, handler, hides=opened or any(codec.hides for codec in rules.codecs))
 
     # -- what was said of it -----------------------------------------------------------------------------------------
 
@@ -85,6 +92,7 @@ class DefinedJob(Generic[R_co]):
         names = [one.name for one in self._resolved.codec.signature.parameters]
         if self.rules.unique:
             self.rules.unique.check(self.name, names)
+            self.rules.unique.check_secrets(self.name, self._resolved.codec.secrets)
         self.check_bounds(names)
 
     # -- performing --------------------------------------------------------------------------------------------------
@@ -112,11 +120,55 @@ class DefinedJob(Generic[R_co]):
         """Give a result as JSON text, or None and the reason why it is not JSON."""
         return carried(value, "result")
 
+    # -- bodies as they are stored -----------------------------------------------------------------------------------
+
+    def sealed(self, job: NewJob, most: int) -> NewJob:
+        """Give a job with its arguments as the store keeps them; ArgumentsError when they are more than ``most``."""
+        args = seal(job.args, self.codecs, ("args", job.name))
+        if (size := len(args.encode())) > most:
+            raise ArgumentsError(too_large(self.name, size, most))
+        return job if args is job.args else job.changed(args=args, version=SEALED_VERSION)
+
+    def opened(self, args: str) -> str:
+        """Give stored arguments as JSON of the handler's; Locked where this process lacks what that takes."""
+        if not is_sealed(args):
+            return args
+        try:
+            return unseal(self.name, args, self.codecs, [("args", name) for name in (self.name, *self.aliases)])
+        except (Locked, Corrupt):
+            raise
+        except Exception as error:  # keys that cannot be fetched, a codec's own trouble: another time, or elsewhere
+            raise Locked(f"{self.name}: its arguments cannot be opened: {type(error).__name__}: {error}") from error
+
+    def sealed_result(self, result: Carried) -> Carried:
+        """Give a result as the store keeps it, or None and the reason why it cannot be kept."""
+        if not self.codecs or result.text is None:
+            return result
+        try:
+            return Carried(seal(result.text, self.codecs, ("result", self.name)))
+        except Exception as error:  # a key that cannot be had now: the job has done its work all the same
+            return Carried(None, f"it cannot be sealed: {error}")
+
+    def _opened_result(self, text: str) -> str:
+        try:
+            return unseal(self.name, text, self.codecs, [("result", name) for name in (self.name, *self.aliases)])
+        except Exception as error:
+            raise ResultUnavailable(f"{self.name}: the stored result cannot be opened here: {error}") from error
+
+    def secrets_in(self, args: str) -> tuple[str, ...]:
+        """Give the texts by which secret arguments may show in an error; none where no parameter is Secret."""
+        secrets = self._resolved.codec.secrets
+        if not secrets:
+            return ()
+        named = self._resolved.codec.by_name(self.opened(args))
+        return texts_in([named[name] for name in secrets])
+
     # -- for drafts and handles --------------------------------------------------------------------------------------
 
     def unique_key(self, unique: Unique, args: str, priority: int) -> UniqueKey:
         """Make the unique key of a job with these encoded arguments."""
         codec = self._resolved.codec
+        unique.check_secrets(self.name, codec.secrets)
         chosen: object = None
         if callable(unique.by):
             positional, named = codec.decode(args)
@@ -149,6 +201,8 @@ class DefinedJob(Generic[R_co]):
 
     def read_result(self, text: str) -> R_co:
         """Make the handler's return type of a stored result; ResultUnavailable when it does not fit (any more)."""
+        if is_sealed(text):
+            text = self._opened_result(text)
         try:
             return cast("R_co", self._resolved.result_decoder.decode(text))
         except Exception as error:

@@ -11,6 +11,7 @@ from stoker.core.job import Enqueued, JobId, NewJob
 from stoker.errors import ArgumentsError, EnqueueError
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.handle import JobHandle
+from stoker.jobs.messages import too_large
 from stoker.jobs.options import Defaults, EnqueueTerms, queue_gates
 
 R = TypeVar("R")
@@ -46,10 +47,7 @@ class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
     def check_size(self, most: int) -> None:
         """Refuse arguments of more bytes than that; ArgumentsError says what to do instead."""
         if (size := len(self.args.encode())) > most:
-            raise ArgumentsError(
-                f"{self.name}: {size} bytes of arguments, at most {most} (jobs.max_args): "
-                "put large data where the job can read it, and send its address"
-            )
+            raise ArgumentsError(too_large(self.name, size, most))
 
     def checked_again(self, job: NewJob, changed: NewJob, defaults: Defaults) -> NewJob:
         """Check what middleware made of this draft's job, and give it a key that fits; raises as a new draft does."""
@@ -64,7 +62,8 @@ class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
         if changed.args == job.args:
             return changed
         again = msgspec.structs.replace(self, args=self.definition.checked_args(changed.args))
-        again.check_size(defaults.max_args)
+        if not self.definition.codecs:
+            again.check_size(defaults.max_args)
         said = self.definition.merged(defaults)
         if said.bounds:
             own = self.definition.gates(said, again.args)[: len(said.bounds)]
@@ -75,7 +74,7 @@ class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
         return changed.changed(unique=self.definition.unique_key(unique, again.args, changed.priority))
 
     def __repr__(self) -> str:
-        return f"<draft of {self.name} {self.args[:200]}>"
+        return f"<draft of {self.name} {'(sealed)' if self.definition.codecs else self.args[:200]}>"
 
 
 def new_jobs(
@@ -90,7 +89,8 @@ def new_jobs(
             job = draft.definition
             said = job.merged(defaults)
         args = draft.args
-        if 4 * len(args) > defaults.max_args:  # a character has four bytes at most
+        # A character has four bytes at most; what goes through codecs is measured behind them.
+        if 4 * len(args) > defaults.max_args and not job.codecs:
             draft.check_size(defaults.max_args)
         key = None if said.unique is None else job.unique_key(said.unique, args, said.priority)
         gates = job.gates(said, args) if said.bounds else said.gates

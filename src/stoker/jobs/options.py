@@ -22,6 +22,7 @@ from stoker.errors import DefinitionError
 from stoker.jobs.checks import ENQUEUE_CHECKS, FOREVER, JOB_CHECKS, UNLIMITED
 from stoker.jobs.keeping import Predicate, rule_of
 from stoker.jobs.limits import Bound, Limit, Rate
+from stoker.jobs.sealing import BodyCodec
 from stoker.jobs.unique import Unique
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class JobOptions(TypedDict, total=False):
     """At most so many finished jobs of this name are kept; the oldest go first."""
     store: str | None
     """Name of the store that the job goes to."""
+    codecs: Sequence[BodyCodec] | None
+    """What arguments and results go through on their way into the store, in order: `Compress`, `Encrypt`."""
 
 
 class EnqueueOptions(TypedDict, total=False):
@@ -169,6 +172,7 @@ class JobRules:
     """The same."""
     keep_most: int | None = None
     store: str | None = None
+    codecs: tuple[BodyCodec, ...] = ()
 
     @classmethod
     def of(cls, options: Mapping[str, object], job: str) -> JobRules:

@@ -1,4 +1,4 @@
-"""The one way from drafts to jobs that a store is given: options merged, middleware asked, what it made checked."""
+"""The one way from drafts to jobs that a store is given: options, middleware, the check of what that made, codecs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ def prepared(
     jobs = new_jobs(drafts, defaults, parent, root)
     if middleware:
         jobs = [_reviewed(middleware, draft, job, defaults) for draft, job in zip(drafts, jobs, strict=True)]
+    if any(draft.definition.codecs for draft in drafts):
+        jobs = [_sealed(draft, job, defaults) for draft, job in zip(drafts, jobs, strict=True)]
     return jobs
+
+
+def _sealed(draft: Draft[Any], job: NewJob, defaults: Defaults) -> NewJob:
+    """Send a job's arguments through its codecs: the last step, so that middleware sees what was said."""
+    return draft.definition.sealed(job, defaults.max_args) if draft.definition.codecs else job
 
 
 def _reviewed(middleware: Sequence[Middleware], draft: Draft[Any], job: NewJob, defaults: Defaults) -> NewJob:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from stoker.errors import DefinitionError
 from stoker.jobs.carriers import from_carried
 from stoker.jobs.codec import Codec
 from stoker.jobs.signature import Handler, names_around, parameter_names, resolve
@@ -15,9 +16,10 @@ from stoker.jobs.signature import Handler, names_around, parameter_names, resolv
 class Resolved:
     """Resolves on first use; a failure is not remembered, so that a later import may mend it."""
 
-    def __init__(self, job: str, handler: Handler) -> None:
+    def __init__(self, job: str, handler: Handler, *, hides: bool = False) -> None:
         self._job = job
         self._handler = handler
+        self._hides = hides
         self._around = names_around(handler)
 
     @cached_property
@@ -28,7 +30,13 @@ class Resolved:
     @cached_property
     def codec(self) -> Codec:
         """The codec of the handler's arguments; DefinitionError when a hint cannot be resolved or carried."""
-        return Codec(self._job, resolve(self._handler, self._job, self._around))
+        codec = Codec(self._job, resolve(self._handler, self._job, self._around))
+        if codec.secrets and not self._hides:
+            raise DefinitionError(
+                f"{self._job}: `{min(codec.secrets)}` is Secret, but would be stored readably: "
+                "give the job a codec that encrypts, codecs=[Encrypt(keys)]"
+            )
+        return codec
 
     @cached_property
     def wants_context(self) -> bool:

@@ -75,6 +75,17 @@ class Unique:
                     f"it has {', '.join(parameters) or 'none'}"
                 )
 
+    def check_secrets(self, job: str, secrets: Collection[str]) -> None:
+        """Refuse a key made of secret arguments: it is a hash that is stored readably, and anybody can try secrets."""
+        if not secrets or self.key is not None or callable(self.by):
+            return
+        taken = sorted(secrets if self.by is None or EVERYTHING in self.names() else set(secrets) & set(self.names()))
+        if taken:
+            raise DefinitionError(
+                f"{job}: the unique key would be made of `{taken[0]}`, which is Secret, and its hash is stored "
+                "readably; name other arguments: Unique(by=…)"
+            )
+
     def names(self) -> tuple[str, ...]:
         """Give the names in ``by``; none where it is a function or None."""
         if self.by is None or callable(self.by):

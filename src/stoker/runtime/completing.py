@@ -63,7 +63,7 @@ class AttemptFinisher:
         self._finished(ending, await self._store.arun(self._store.complete(ending), on=transaction))
 
     def _ending(self, value: object) -> Settlement:
-        result = self._definition.encode_result(value)
+        result = self._definition.sealed_result(self._definition.encode_result(value))
         self._slot.dropped = result.reason
         duration = round((self._clock.monotonic() - self._slot.started) * SECOND)
         claim = self._claim

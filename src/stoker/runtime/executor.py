@@ -7,10 +7,13 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import trace_of
 from stoker.core.duration import SECOND, as_datetime, in_words
+from stoker.core.hiding import blanked
 from stoker.core.job import Claim, NewJob
 from stoker.core.outcome import (
     CancelledByHandler,
@@ -23,13 +26,14 @@ from stoker.core.outcome import (
     Succeeded,
     Unreadable,
 )
-from stoker.errors import Corrupt, JobTimeout, Misfit, ProcessDied, StoreError
+from stoker.errors import Corrupt, JobTimeout, Locked, Misfit, ProcessDied, StoreError
 from stoker.jobs.carried import Carried
 from stoker.jobs.context import Context, Flag
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.following import Following
-from stoker.jobs.middleware import Middleware, OnlyOnce, forgotten
+from stoker.jobs.middleware import Middleware, OnlyOnce, forgotten, through
 from stoker.jobs.options import Defaults
+from stoker.jobs.sealing import SEALED_VERSION
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
 from stoker.runtime.channel import Ended, Perform, Place, Raised, Returned, Signalled
 from stoker.runtime.children import Children
@@ -42,7 +46,7 @@ from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import AttemptStarted, JobMisfit, JobOverdue
 
-BODY_VERSION = 1
+BODY_VERSION = SEALED_VERSION
 """The newest format of a stored job that this worker reads."""
 MISFIT_DELAY = 30 * SECOND
 UNREAD_DELAY = 5 * SECOND
@@ -104,15 +108,20 @@ class Executor:
                 saved = await self._notes.saved(claim)
             except StoreError as error:
                 return GivenBack(f"its checkpoint could not be read: {error}", delay=UNREAD_DELAY)
-        return await self._guarded(definition, arguments, claim, slot, saved)
+        outcome = await self._guarded(definition, arguments, claim, slot, saved)
+        said_nothing = isinstance(outcome, Succeeded) and not outcome.dropped
+        return outcome if said_nothing else _without_secrets(outcome, definition.secrets_in(claim.args))
 
     def _arguments(self, definition: DefinedJob[Any], claim: Claim) -> Any:
+        if claim.version == 1:
+            return definition.decode(claim.args)
         if claim.version > BODY_VERSION:
-            raise Misfit(f"stored in format {claim.version}, this worker reads up to {BODY_VERSION}")
-        return definition.decode(claim.args)
+            raise Locked(f"stored in format {claim.version}, this worker reads up to {BODY_VERSION}")
+        return definition.decode(definition.opened(claim.args))
 
     def _misfit(self, claim: Claim, error: Misfit) -> Outcome:
-        if self._misfit_after is not None and self._clock.now() - claim.enqueued_at > self._misfit_after:
+        waited = self._clock.now() - claim.enqueued_at
+        if self._misfit_after is not None and waited > self._misfit_after and not isinstance(error, Locked):
             return DiscardedByHandler(f"misfit for more than {in_words(self._misfit_after)}: {error}")
         self._events.emit(JobMisfit(claim, str(error)))
         return GivenBack(f"misfit: {error}", delay=MISFIT_DELAY)
@@ -204,8 +213,10 @@ class Executor:
             raise RuntimeError("an attempt without a claim")
         place = Place(definition.handler.__module__, definition.handler.__qualname__)
         has = Capability(0) if self._store is None else self._store.capabilities
+        # Opened here, so that the process needs no key.
+        opened = claim if claim.version == 1 else replace(claim, args=definition.opened(claim.args), version=1)
         order = Perform(
-            place, claim, slot.saved, timeout, notes=Capability.NOTE in has, atomic=Capability.ATOMIC in has
+            place, opened, slot.saved, timeout, notes=Capability.NOTE in has, atomic=Capability.ATOMIC in has
         )
 
         def begins() -> None:
@@ -213,9 +224,7 @@ class Executor:
                 self._limit(slot, timeout)
 
         def follows(job: NewJob) -> None:
-            for layer in self._middleware:
-                job = layer.enqueue(job)
-            slot.then = (*slot.then, job)
+            slot.then = (*slot.then, through(self._middleware, job))
 
         carried = _carried(await children.perform(order, begins, follows))
         value = definition.read_result(carried.text) if self._middleware and carried.text is not None else carried
@@ -232,6 +241,7 @@ class Executor:
             return Failed(RuntimeError(lesson), "", None, duration)
         as_it_came = slot.carried is not None and value is slot.carried[0]
         result = slot.carried[1] if slot.carried is not None and as_it_came else definition.encode_result(value)
+        result = definition.sealed_result(result)
         return Succeeded(result.text, duration, result.reason)
 
     def _raised(self, error: BaseException, claim: Claim, slot: Slot, started: float) -> Outcome:
@@ -287,3 +297,18 @@ def _trace(error: BaseException) -> str:
             return ""  # it would show the worker's own code only
         case _:
             return trace_of(error)
+
+
+def _without_secrets(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
+    """Give an outcome whose words do not show a job's secret arguments."""
+    if not secrets:
+        return outcome
+    match outcome:
+        case Failed():
+            return replace(outcome, hidden=secrets)
+        case Succeeded():
+            return replace(outcome, dropped=blanked(outcome.dropped, secrets))
+        case CancelledByHandler() | DiscardedByHandler() | GivenBack():
+            return replace(outcome, reason=blanked(outcome.reason, secrets))
+        case _:
+            return outcome

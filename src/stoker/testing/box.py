@@ -17,9 +17,10 @@ from stoker.core.outcome import Succeeded
 from stoker.errors import ConfigurationError, ResultUnavailable
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.definition import JobDefinition
-from stoker.jobs.draft import Draft, new_jobs
+from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.options import Defaults
+from stoker.jobs.preparing import prepared
 from stoker.jobs.record import JobRecord, read_json
 from stoker.runtime.calling import CallersThread
 from stoker.runtime.slots import Slot
@@ -213,7 +214,7 @@ class Sandbox:
             draft, attempt = job.draft(*args, **kwargs), 1
         definition: DefinedJob[Any] = draft.definition
         self._refuse_strangers(definition)
-        (new,) = new_jobs([draft], self.app.defaults)
+        (new,) = prepared([draft], self.app.defaults, ())
         async with self._performing(threads) as performer:
             outcome = await performer.attempt(self._claim_of(new, attempt), Slot())
         if (error := raised_by(outcome)) is not None:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict
 import msgspec
 
 from stoker.core.duration import SECOND, Duration, instant_micros, micros
+from stoker.core.hiding import blanked
 from stoker.core.job import State, StoredJob
 from stoker.jobs.carriers import to_carried
 from stoker.jobs.defined import DefinedJob
@@ -48,10 +49,17 @@ class Kept(msgspec.Struct, frozen=True):
     @property
     def args(self) -> object:
         """The arguments as the handler gets them, by name; as JSON where no handler's signature is known."""
-        if self.definition is None:
-            plain: object = read_json(self.job.args)
-            return plain
-        return self.definition.arguments_by_name(self.job.args)
+        return self.plain if self.definition is None else self.definition.arguments_by_name(self._opened)
+
+    @property
+    def plain(self) -> object:
+        """The arguments as JSON."""
+        plain: object = read_json(self._opened)
+        return plain
+
+    @property
+    def _opened(self) -> str:
+        return self.job.args if self.definition is None else self.definition.opened(self.job.args)
 
     def __str__(self) -> str:
         """Say it in a line of a failure."""
@@ -70,7 +78,8 @@ class Kept(msgspec.Struct, frozen=True):
     @property
     def shown_args(self) -> str:
         """The arguments as a failure shows them."""
-        return self.job.args
+        hidden = () if self.definition is None else self.definition.secrets_in(self.job.args)
+        return blanked(self._opened, hidden)
 
 
 class Wanted:
@@ -92,7 +101,7 @@ class Wanted:
     def misses(self, kept: Kept) -> list[str]:
         """Name what of a job is not as expected."""
         checks = [word for word, value in self.expected.items() if not _FITS[word](kept, value)]
-        if self.exact is not None and read_json(kept.job.args) != self.exact:
+        if self.exact is not None and kept.plain != self.exact:
             checks.append("args")
         return checks
 
@@ -130,7 +139,7 @@ def _has_args(kept: Kept, wanted: Mapping[str, object]) -> bool:
     args = kept.args
     if not isinstance(args, Mapping):
         return False
-    plain = read_json(kept.job.args)
+    plain = kept.plain
     return all(
         name in args and (value == args[name] or _plain(value) == _item(plain, name)) for name, value in wanted.items()
     )
