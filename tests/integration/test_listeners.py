@@ -30,22 +30,22 @@ def heard(folder: Path, pid: int) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(240)
 def test_a_frozen_and_continued_worker_reports_the_lost_claim_and_no_completion(url: str, tmp_path: Path) -> None:
     app: Stoker[None] = Stoker(url)
     store = app.store()
     (answer,) = store.run(store.enqueue([NewJob("slow", "{}")], new_call()))
     with processes(tmp_path, LISTENER_URL=url, LISTENER=str(tmp_path / "events")) as started:
         frozen = started.start(LISTENER)
-        until(lambda: "AttemptStarted" in heard(tmp_path, frozen.pid), what="the attempt begins")
+        until(lambda: "AttemptStarted" in heard(tmp_path, frozen.pid), 60, "the attempt begins")
         frozen.send_signal(signal.SIGSTOP)
         other = started.start(LISTENER)
-        until(lambda: "AttemptEnded completed" in heard(tmp_path, other.pid), what="another worker completes it")
+        until(lambda: "AttemptEnded completed" in heard(tmp_path, other.pid), 60, "another worker completes it")
         frozen.send_signal(signal.SIGCONT)
-        until(lambda: "SettleRefused" in heard(tmp_path, frozen.pid), what="the frozen one hears of its loss")
+        until(lambda: "SettleRefused" in heard(tmp_path, frozen.pid), 60, "the frozen one hears of its loss")
         for worker in (frozen, other):
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(20) == 0
+            assert worker.wait(60) == 0
 
         of_frozen, of_other = heard(tmp_path, frozen.pid), heard(tmp_path, other.pid)
     assert not {"AttemptEnded completed", "ResultDropped", "LateEnding"} & set(of_frozen)

@@ -61,6 +61,11 @@ class Declared(msgspec.Struct, frozen=True):
         from stoker.schedule.spec import Spec, template
 
         draft, options = self.draft(), self.options
+        if draft.args != "{}" and any(codec.hides for codec in draft.definition.codecs):
+            raise DefinitionError(
+                f"periodic {self.name}: {draft.name} encrypts arguments, but those of an entry are stored readably; "
+                "leave them to the handler's defaults, or enqueue the job from a periodic one that has none"
+            )
         return Spec(
             self.rhythm,
             self.said,

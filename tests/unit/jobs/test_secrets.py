@@ -309,3 +309,14 @@ def test_other_jobs_errors_are_as_they_were() -> None:
         handle = plain.enqueue("said")
         other.drain(raise_errors=False)
         assert handle.fetch().errors[0].message == "said"
+
+
+def test_a_periodic_entry_may_give_no_arguments_to_a_job_that_encrypts() -> None:
+    app: Stoker[Any] = Stoker("memory://", name="shop")
+
+    @app.periodic("@daily", args={"token": TOKEN})
+    @app.job(codecs=[Encrypt(KEY)])
+    def login(token: str = "") -> None: ...
+
+    with pytest.raises(DefinitionError, match="those of an entry are stored readably"):
+        app.periodic.declared[0].spec(app.defaults)
