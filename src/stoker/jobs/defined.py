@@ -9,7 +9,7 @@ from stoker.core.decide import Policy
 from stoker.core.job import Enqueued, JobId, NewJob
 from stoker.core.limits import Gate
 from stoker.core.unique import UniqueKey
-from stoker.errors import ArgumentsError, Corrupt, Locked, ResultUnavailable
+from stoker.errors import ArgumentsError, Corrupt, DefinitionError, Locked, ResultUnavailable
 from stoker.jobs.carried import Carried, carried
 from stoker.jobs.codec import Arguments
 from stoker.jobs.context import Context
@@ -94,6 +94,7 @@ class DefinedJob(Generic[R_co]):
             self.rules.unique.check(self.name, names)
             self.rules.unique.check_secrets(self.name, self._resolved.codec.secrets)
         self.check_bounds(names)
+        self._check_secret_bounds()
 
     # -- performing --------------------------------------------------------------------------------------------------
 
@@ -182,6 +183,7 @@ class DefinedJob(Generic[R_co]):
         """Give the gates of a job with these encoded arguments: its own, then those of its queue."""
         if not said.bounds:
             return said.gates
+        self._check_secret_bounds()
         arguments = self._resolved.codec.by_name(args) if any(bound.names for bound in said.bounds) else {}
         return (*[gate_of(bound, self.name, arguments) for bound in said.bounds], *said.gates)
 
@@ -189,6 +191,14 @@ class DefinedJob(Generic[R_co]):
         """Check what limits tell apart; DefinitionError names what is no parameter."""
         for bound in self.rules.bounds:
             check_names(self.name, bound, parameters)
+
+    def _check_secret_bounds(self) -> None:
+        for bound in self.rules.bounds if self._resolved.codec.secrets else ():
+            if taken := sorted(self._resolved.codec.secrets.intersection(bound.names)):
+                raise DefinitionError(
+                    f"{self.name}: a limit by `{taken[0]}`, which is Secret, would store its values readably; "
+                    "name other arguments: by=…"
+                )
 
     def handle(self, id: JobId | str, *, duplicate: bool = False) -> JobHandle[R_co]:
         """Give the handle of a job of this definition that has been enqueued."""

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from stoker import Cancel, Compress, Discard, Encrypt, Middleware, Secret, State, Stoker, Unique
+from stoker import Cancel, Compress, Discard, Encrypt, Limit, Middleware, Rate, Secret, State, Stoker, Unique
 from stoker.core.hiding import blanked
 from stoker.errors import ArgumentsError, DefinitionError, Misfit
 from stoker.jobs.hiding import holds_secret, texts_in
@@ -320,3 +320,15 @@ def test_a_periodic_entry_may_give_no_arguments_to_a_job_that_encrypts() -> None
 
     with pytest.raises(DefinitionError, match="those of an entry are stored readably"):
         app.periodic.declared[0].spec(app.defaults)
+
+
+@pytest.mark.parametrize("option", [{"limit": Limit(1, by="token")}, {"rate": Rate(1, per="1m", by=["user", "token"])}])
+def test_a_limit_by_a_secret_is_refused(option: dict[str, Any]) -> None:
+    app: Stoker[Any] = Stoker("memory://")
+
+    @app.job(codecs=[Encrypt(KEY)], **option)
+    def login(user: int, token: Annotated[str, Secret]) -> None: ...
+
+    for call in (lambda: login.enqueue(1, "x"), app.check):
+        with pytest.raises(DefinitionError, match="a limit by `token`, which is Secret"):
+            call()
