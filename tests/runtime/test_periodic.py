@@ -135,6 +135,21 @@ async def test_an_entry_that_cannot_be_read_is_reported_once_and_hurts_no_other(
     assert len(jobs(rig)) == 4
 
 
+async def test_an_entry_that_cannot_be_enqueued_is_reported_once_and_hurts_no_other(rig: Rig) -> None:
+    @rig.app.periodic(every="10s")
+    @rig.app.job
+    async def beat() -> None: ...
+
+    spec = f'{{"rhythm":{{"every":5000000}},"said":"","job":{{"name":"beat","args":"[\\"{"x" * 17_000_000}\\"]"}}}}'
+    rig.store.run(rig.store.register(rig.app.application, [NewEntry("huge", "", spec)], False, new_call()))
+    async with rig.working():
+        await rig.pass_time(41)
+
+    assert [event.entry for event in rig.seen(EntryFailed)] == ["huge"]
+    assert "16777216" in rig.seen(EntryFailed)[0].reason
+    assert len(jobs(rig)) == 4
+
+
 async def test_what_nobody_declares_any_more_is_removed_at_start(rig: Rig) -> None:
     app = rig.app.application
     rig.store.run(rig.store.register(app, [NewEntry("old", "", ""), NewEntry("theirs", "", "")], True, new_call()))

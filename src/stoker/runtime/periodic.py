@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
@@ -24,6 +24,7 @@ from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import EntriesRemoved, EntryFailed, EntryTicked, StoreFailed
 
+T = TypeVar("T")
 LEADER_TTL: Final = 15 * SECOND
 LAG: Final = 2 * SECOND
 """How long the others leave a tick to the leader."""
@@ -89,7 +90,7 @@ class Periodic:
         if starting and not others and await self._lead():
             for entry, spec in starting:
                 due = plan_start(entry, spec, known.now)
-                await self._tick(entry, spec, due.following or known.now, due.ticks)
+                await self._guarded(entry, self._tick(entry, spec, due.following or known.now, due.ticks))
 
     async def turn(self) -> float:
         """Tick what is due; give the seconds until it is worthwhile to look again."""
@@ -101,9 +102,20 @@ class Periodic:
         now = known.now if leads else known.now - LAG
         soonest = now + round(LOOK_AGAIN * SECOND)
         for entry, spec in mine:
-            following = await self._see_to(entry, spec, now)
+            following = await self._guarded(entry, self._see_to(entry, spec, now))
             soonest = soonest if following is None else min(soonest, following)
         return max(0.0, (soonest - now) / SECOND) + (0.0 if leads else random.uniform(0.0, 0.5))
+
+    async def _guarded(self, entry: Entry, doing: Awaitable[T]) -> T | None:
+        """Do something for one entry; if it cannot be done, the entry is left alone until it is another."""
+        try:
+            return await doing
+        except StoreError:
+            raise
+        except Exception as error:
+            self._specs[entry.name, entry.version] = None
+            self._events.emit(EntryFailed(entry.application, entry.name, f"{type(error).__name__}: {error}"))
+            return None
 
     async def _see_to(self, entry: Entry, spec: Spec, now: int) -> int | None:
         """Tick an entry if it is due, and tell when it is due next."""

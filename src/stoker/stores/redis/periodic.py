@@ -28,7 +28,7 @@ def entries(application: str | None) -> Callable[[Any], Entries]:
 
     def read(reply: list[bytes]) -> Entries:
         *items, now = reply
-        found = [_entry(field.decode(), value.decode()) for field, value in zip(items[::2], items[1::2], strict=True)]
+        found = [_entry(_text(field), _text(value)) for field, value in zip(items[::2], items[1::2], strict=True)]
         chosen = (entry for entry in found if application in (None, entry.application))
         return Entries(tuple(sorted(chosen, key=lambda entry: (entry.application, entry.name))), int(now))
 
@@ -60,8 +60,16 @@ def _field(application: str, name: str) -> str:
 
 def _entry(field: str, value: str) -> Entry:
     application, _, name = field.partition("\0")
-    line, rhythm, spec = value.split("\n", 2)
-    version, declared, anchor, last, paused_at, registration, _ = line.split(" ")
-    paused = None if paused_at == "-" else int(paused_at)
-    known = declared == "1", int(anchor), int(last), registration, paused
-    return Entry(application, name, rhythm, spec, int(version), *known)
+    try:
+        line, rhythm, spec = value.split("\n", 2)
+        version, declared, anchor, last, paused_at, registration, _ = line.split(" ")
+        paused = None if paused_at == "-" else int(paused_at)
+        known = declared == "1", int(anchor), int(last), registration, paused
+        return Entry(application, name, rhythm, spec, int(version), *known)
+    except ValueError:
+        # What nobody wrote on purpose is shown, and no planner can read it.
+        return Entry(application, name, "", value, 0, False, 0, 0, "")
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")
