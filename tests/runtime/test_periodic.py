@@ -288,7 +288,7 @@ async def test_clocks_that_step_back_repeat_nothing_and_steps_forward_are_missed
         assert len(jobs(rig)) == 4
         rig.clock.jump("1h")
         await rig.pass_time(15)
-    ticks: list[Any] = [msgspec.json.decode(job.meta)["stoker.tick"] for job in jobs(rig)]
+    ticks: list[Any] = [msgspec.json.decode(job.meta)["stoker/tick"] for job in jobs(rig)]
     assert ticks == sorted(set(ticks))
     assert len(ticks) in (5, 6)
 
@@ -311,3 +311,24 @@ def test_an_application_has_a_name(name: str | None) -> None:
     rig.app.name = name
     assert rig.app.application == (name or "stoker:worker")
     assert as_datetime(0) == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def test_a_run_that_has_not_begun_when_the_next_is_due_expires_unless_told_otherwise(rig: Rig) -> None:
+    @rig.app.job(keep="forever", keep_failed="forever")
+    async def beat(how: str) -> None: ...
+
+    later = beat.using(queue="later")
+    rig.app.periodic(later.draft("usual"), every="10s", jitter="2s", name="usual")
+    rig.app.periodic(later.using(expires="1h").draft("told"), every="10s", jitter="2s", name="told")
+    rig.app.periodic(later.draft("all"), every="10s", jitter="2s", name="all", missed="all")
+    async with rig.working():
+        await rig.pass_time(31)
+    before = sorted({(job.args, job.state.value) for job in jobs(rig)})
+    async with rig.working(queues=("default", "later")):
+        await rig.pass_time(5)
+
+    assert ('{"how":"usual"}', "cancelled") in before
+    assert {state for args, state in before if "usual" not in args} <= {"available", "scheduled"}
+    ended = [(job.args, job.state.value) for job in jobs(rig)]
+    assert ended.count(('{"how":"told"}', "completed")) >= 3
+    assert ended.count(('{"how":"all"}', "completed")) >= 3

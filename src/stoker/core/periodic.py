@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-PERIODIC_TICK: Final = "stoker.tick"
+PERIODIC_TICK: Final = "stoker/tick"
 """Where in a job's meta the planned instant of its tick stands, in microseconds."""
 
 

@@ -18,7 +18,7 @@ from stoker.errors import StoreError
 from stoker.jobs.middleware import Middleware, through
 from stoker.runtime.loop import sleep
 from stoker.runtime.plan import PeriodicPlan
-from stoker.schedule.planner import plan, plan_start
+from stoker.schedule.planner import Plan, plan, plan_start
 from stoker.schedule.spec import Spec, read_spec
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
@@ -90,7 +90,7 @@ class Periodic:
         if starting and not others and await self._lead():
             for entry, spec in starting:
                 due = plan_start(entry, spec, known.now)
-                await self._guarded(entry, self._tick(entry, spec, due.following or known.now, due.ticks))
+                await self._guarded(entry, self._tick(entry, spec, due, known.now))
 
     async def turn(self) -> float:
         """Tick what is due; give the seconds until it is worthwhile to look again."""
@@ -125,7 +125,7 @@ class Periodic:
             return following
         due = plan(entry, spec, now)
         if due.following is not None:
-            await self._tick(entry, spec, due.following, due.ticks)
+            await self._tick(entry, spec, due, now)
             self._due.pop(entry.name, None)
         else:
             self._due[entry.name] = (seen, due.next)
@@ -168,17 +168,18 @@ class Periodic:
                 self._events.emit(EntryFailed(entry.application, entry.name, str(error)))
         return self._specs[key]
 
-    async def _tick(self, entry: Entry, spec: Spec, following: int, ticks: Sequence[int]) -> None:
-        jobs = self._jobs(entry, spec, ticks)
+    async def _tick(self, entry: Entry, spec: Spec, due: Plan, now: int) -> None:
+        following = now if due.following is None else due.following
+        jobs = self._jobs(entry, spec, due)
         step = Tick(entry.application, entry.name, entry.version, entry.last, following)
         call: CallId = new_call()
         if await self._store.arun(self._store.tick(step, jobs, call)):
             self._events.emit(EntryTicked(entry.application, entry.name, following, len(jobs)))
 
-    def _jobs(self, entry: Entry, spec: Spec, ticks: Sequence[int]) -> list[NewJob]:
+    def _jobs(self, entry: Entry, spec: Spec, due: Plan) -> list[NewJob]:
         jobs: list[NewJob] = []
-        for tick in ticks:
-            job = spec.job_at(tick, round(random.uniform(0, spec.jitter)))
+        for tick in due.ticks:
+            job = spec.job_at(tick, round(random.uniform(0, spec.jitter)), due.next)
             try:
                 jobs.append(through(self._middleware, job))
             except Exception as error:  # a veto, or a fault: the tick goes by without its job, as an enqueue would

@@ -35,9 +35,16 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
         """Give the entry as a store takes it."""
         return NewEntry(name, msgspec.json.encode(self.rhythm).decode(), msgspec.json.encode(self).decode())
 
-    def job_at(self, tick: int, delay: int = 0) -> NewJob:
-        """Give the job of one tick."""
-        return msgspec.convert(self.job, NewJob).changed(meta={PERIODIC_TICK: tick}, due=Due(delay))
+    def job_at(self, tick: int, delay: int = 0, following: int | None = None) -> NewJob:
+        """Give the job of one tick; one that has not begun at the ``following`` tick expires, unless it says otherwise.
+
+        Where all missed runs are to be made up for, none expires: each is wanted, however late.
+        """
+        job = msgspec.convert(self.job, NewJob)
+        expires = job.expires
+        if expires is None and following is not None and self.missed != "all":
+            expires = Due(at=following + self.jitter)
+        return job.changed(meta={PERIODIC_TICK: tick}, due=Due(delay), expires=expires)
 
 
 _VERSION: Final = Spec.__struct_defaults__[-1]

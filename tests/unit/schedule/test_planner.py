@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from stoker.core.duration import SECOND, micros
-from stoker.core.job import NewJob
+from stoker.core.job import Due, NewJob
 from stoker.core.periodic import Entry
 from stoker.core.unique import UniqueKey
 from stoker.errors import ConfigurationError
@@ -157,8 +157,19 @@ def test_a_specification_comes_back_as_it_was_sent() -> None:
     assert back.rhythm == said.rhythm
     made = back.job_at(T, 7)
     assert (made.name, made.args, made.queue, made.due.delay) == ("work", job.args, "mail", 7)
-    assert made.meta == f'{{"a":1,"stoker.tick":{T}}}'
+    assert made.meta == f'{{"a":1,"stoker/tick":{T}}}'
     assert made.unique == UniqueKey("k", on_conflict="keep")
+
+
+def test_a_run_expires_at_the_next_tick_and_its_jitter_unless_told_otherwise() -> None:
+    usual = Spec(rhythm_of(None, "1h"), "", template(NewJob("work", "{}")), jitter=5)
+    told = Spec(rhythm_of(None, "1h"), "", template(NewJob("work", "{}", expires=Due(MINUTE))))
+    every = Spec(rhythm_of(None, "1h"), "", template(NewJob("work", "{}")), "all")
+
+    assert usual.job_at(T, 3, T + HOUR).expires == Due(at=T + HOUR + 5)
+    assert usual.job_at(T).expires is None
+    assert told.job_at(T, 0, T + HOUR).expires == Due(MINUTE)
+    assert every.job_at(T, 0, T + HOUR).expires is None
 
 
 def test_a_specification_names_only_what_is_not_usual() -> None:

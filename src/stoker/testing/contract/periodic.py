@@ -10,6 +10,7 @@ import pytest
 
 from stoker.core.capability import Capability
 from stoker.core.job import CallId, Due, NewJob, State, new_call
+from stoker.core.limits import Gate, Rule
 from stoker.core.periodic import Entry, NewEntry, Tick
 from stoker.core.unique import UniqueKey
 from stoker.errors import EnqueueError
@@ -229,6 +230,23 @@ class TickContract(ContractTests):
 
         assert store.run(store.routes()) == ["gpu"]
         assert len(claim(store, routes=["gpu"])) == 1
+
+    @needs(Capability.TICK | Capability.LIMITS)
+    def test_the_gates_of_a_ticked_job_hold_it(self, store: Store) -> None:
+        store.run(store.define([Rule("send", running=1)], replace=True))
+        tick(store, registered(store), *[job(gates=(Gate("send="),))] * 3)
+
+        assert claim(store) == []
+        store.run(store.admit(10))
+        assert len(claim(store)) == 1
+
+    @needs(Capability.TICK | Capability.EXPIRY)
+    def test_a_ticked_job_expires(self, store: Store, clock: FakeClock) -> None:
+        tick(store, registered(store), job(expires=Due(MINUTE)), job())
+        clock.advance("2m")
+
+        assert store.run(store.expire(10)).count == 1
+        assert len(claim(store)) == 1
 
     @needs(Capability.TICK)
     def test_jobs_enqueued_before_and_after_have_ids_of_their_own(self, store: Store) -> None:
