@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.rigs.provision import pgbouncer
+from tests.rigs.provision import pgbouncer, sidekiq
 from tests.rigs.servers import running
 from tests.rigs.shared import Landlord, SharedServers, Tenant
 
 if TYPE_CHECKING:
     from tests.rigs.postgres import Postgres
+    from tests.rigs.ruby import Ruby
     from tests.rigs.valkey import Valkey
     from tests.rigs.valkey_groups import ValkeyCluster, ValkeySentinel
 
@@ -116,6 +117,27 @@ def own_redis() -> Iterator[Valkey]:
 
     with running(Valkey()) as server:
         yield server
+
+
+@pytest.fixture
+def sidekiq_url(redis_server: str) -> Iterator[str]:
+    """A Sidekiq store's URL with a namespace that nobody else has, which Ruby's Sidekiq does not know of."""
+    for url in _with_prefix(redis_server):
+        yield f"sidekiq+{url}".replace("prefix=", "namespace=").removesuffix(":")
+
+
+@pytest.fixture
+def ruby(own_redis: Valkey) -> Iterator[Ruby]:
+    """Ruby's Sidekiq on `own_redis`, because it has no namespaces."""
+    if sidekiq() is None:
+        _miss("there is no Sidekiq: `make servers` fetches it where apt-get is")
+    from tests.rigs.ruby import Ruby
+
+    made = Ruby(own_redis.url)
+    try:
+        yield made
+    finally:
+        made.remove()
 
 
 @pytest.fixture

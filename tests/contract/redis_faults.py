@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +12,11 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.redis_link import Link
 from stoker.stores.base import Store
-from stoker.stores.redis import commands
-from stoker.stores.redis.scripts import Source, source
+from stoker.stores.lua import Source
+from stoker.stores.redis import commands as of_redis
+from stoker.stores.redis.scripts import source as source_of_redis
+from stoker.stores.sidekiq import commands as of_sidekiq
+from stoker.stores.sidekiq.scripts import source as source_of_sidekiq
 
 GUARD = """
 local real, declared = redis, {}
@@ -34,12 +37,12 @@ end}
 def guarded() -> Iterator[None]:
     """Let every script fail that calls a command on a key which it did not declare."""
 
-    def guarded_source(name: str) -> Source:
-        text, keys = source(name)
-        return Source(GUARD + text, keys)
+    def guarded(source: Callable[[str], Source]) -> Callable[[str], Source]:
+        return lambda name: Source(GUARD + source(name).text, source(name).keys)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(commands, "source", guarded_source)
+        patched.setattr(of_redis, "source", guarded(source_of_redis))
+        patched.setattr(of_sidekiq, "source", guarded(source_of_sidekiq))
         yield
 
 

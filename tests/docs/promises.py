@@ -12,7 +12,13 @@ from stoker.stores.urls import open_store
 PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "promises.md"
 BEGIN: Final = "<!-- promises -->\n"
 END: Final = "<!-- end -->"
-URLS: Final = ("memory://", "sqlite:///jobs.sqlite3", "postgresql://localhost/jobs", "redis://localhost/0")
+URLS: Final = (
+    "memory://",
+    "sqlite:///jobs.sqlite3",
+    "postgresql://localhost/jobs",
+    "redis://localhost/0",
+    "sidekiq+redis://localhost/0",
+)
 
 PROMISES: Final[dict[Capability, str]] = {
     Capability.LEASE: "the jobs of a silent worker run again by themselves",
@@ -57,7 +63,7 @@ def table() -> str:
 
 
 def _column(url: str) -> str:
-    return f"`{url.partition(':')[0]}`"
+    return f"`{url.partition(':')[0].removesuffix('+redis')}`"
 
 
 def _kept(store: Store, flag: Capability) -> str:

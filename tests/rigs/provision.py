@@ -1,4 +1,4 @@
-"""Fetches the one server that no wheel brings, PgBouncer, out of Debian's packages into the virtual environment.
+"""Fetches what no wheel brings, PgBouncer and Ruby's Sidekiq, out of Debian's packages into the virtual environment.
 
 Nothing is installed: packages are unpacked in a folder, so root is not needed and no service starts.
 """
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ _APT = (
     f"Dir::Cache::archives={_ARCHIVES}",
 )
 _OWN_LISTS = ("-o", f"Dir::State::lists={_LISTS}")
-_DOWNLOAD = ("install", "--yes", "--download-only", "--reinstall", "--no-install-recommends", "pgbouncer")
+_DOWNLOAD = ("install", "--yes", "--download-only", "--reinstall", "--no-install-recommends")
 
 
 class Program(NamedTuple):
@@ -48,12 +49,32 @@ def pgbouncer() -> Program | None:
     return Program(fetched, tuple(UNPACKED.glob("usr/lib/*-linux-gnu*"))) if fetched.exists() else None
 
 
-def fetch() -> str:
-    """Download and unpack PgBouncer; give the reason when that failed."""
+class Gems(NamedTuple):
+    """A Ruby, Sidekiq's own program, and the variables with which it finds its libraries."""
+
+    ruby: Path
+    sidekiq: Path
+    environment: Mapping[str, str]
+
+
+def sidekiq() -> Gems | None:
+    """Give the fetched Ruby with Sidekiq, never the system's, whose version nobody knows; None when there is none."""
+    gems = UNPACKED / "usr/share/rubygems-integration/all/gems"
+    rubies, programs = [*UNPACKED.glob("usr/bin/ruby?.?")], [*gems.glob("sidekiq-*/bin/sidekiq")]
+    if not (rubies and programs):
+        return None
+    folders = [*gems.glob("*/lib"), *UNPACKED.glob("usr/lib/ruby/[!g]*"), *UNPACKED.glob("usr/lib/*-linux-gnu*/ruby/*")]
+    libraries = UNPACKED.glob("usr/lib/*-linux-gnu*")
+    environment = {"RUBYLIB": ":".join(map(str, folders)), "LD_LIBRARY_PATH": ":".join(map(str, libraries))}
+    return Gems(rubies[0], programs[0], environment)
+
+
+def fetch(package: str) -> str:
+    """Download and unpack a package with what it needs; give the reason when that failed."""
     for folder in (_ARCHIVES / "partial", _LISTS / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
     try:
-        _download()
+        _download(package)
         for archive in sorted(_ARCHIVES.glob("*.deb")):
             _run("dpkg-deb", "--extract", archive, UNPACKED)
     except FileNotFoundError as error:
@@ -64,16 +85,16 @@ def fetch() -> str:
         return f"{error.cmd[0]} took longer than {error.timeout} s"
     finally:
         for folder in (_ARCHIVES, _LISTS):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
     return ""
 
 
-def _download() -> None:
+def _download(package: str) -> None:
     try:
-        _run(*_APT, *_DOWNLOAD)
+        _run(*_APT, *_DOWNLOAD, package)
     except subprocess.CalledProcessError:  # the system's lists of packages are missing or old
         _run(*_APT, *_OWN_LISTS, "update")
-        _run(*_APT, *_OWN_LISTS, *_DOWNLOAD)
+        _run(*_APT, *_OWN_LISTS, *_DOWNLOAD, package)
 
 
 def _run(*command: str | Path) -> None:
@@ -82,10 +103,11 @@ def _run(*command: str | Path) -> None:
 
 def main() -> None:
     """Fetch what is missing; a failure is told and left to the tests that need the server."""
-    if pgbouncer() is None:
-        print("fetching PgBouncer for the tests ...", file=sys.stderr)
-        if problem := fetch():
-            print(f"PgBouncer could not be fetched: {problem}", file=sys.stderr)
+    for name, package, have in (("PgBouncer", "pgbouncer", pgbouncer), ("Sidekiq", "ruby-sidekiq", sidekiq)):
+        if have() is None:
+            print(f"fetching {name} for the tests ...", file=sys.stderr)
+            if problem := fetch(package):
+                print(f"{name} could not be fetched: {problem}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stoker.jobs.draft import Draft, handles
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
-from stoker.jobs.preparing import prepared
+from stoker.jobs.preparing import by_position, prepared
 from stoker.runtime.current import performing
 from stoker.stores.base import MOST_BYTES, Store
 from stoker.telemetry.board import Events
@@ -192,7 +192,8 @@ class StoreBackend:
             return jobs, None, transaction
         if mode == "async":
             self._services.ensure_embedded()
-        return jobs, self._services.store(name), transaction
+        store = self._services.store(name)
+        return by_position(drafts, jobs) if store.positional else jobs, store, transaction
 
     def _enqueued(
         self, drafts: Sequence[Draft[R]], jobs: Sequence[NewJob], answers: Sequence[Enqueued]

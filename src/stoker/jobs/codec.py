@@ -154,6 +154,8 @@ class Codec:
         """Give the arguments to call with; Misfit when they do not fit the handler, Corrupt when it is not JSON."""
         if not self._all_positional:
             return self._spread(astuple(self._accepted(text)))
+        if text.startswith("["):
+            return astuple(self._otherwise(text, Misfit())), _NO_KEYWORDS
         try:
             return astuple(self._read(text)), _NO_KEYWORDS
         except Exception as error:
@@ -162,6 +164,27 @@ class Codec:
     def by_name(self, text: str) -> dict[str, object]:
         """Give all arguments by parameter name, defaults filled in."""
         return dict(zip(self._names, astuple(self._accepted(text)), strict=True))
+
+    def by_position(self, text: str) -> str:
+        """Give arguments as a JSON array in the order of the parameters, for those who know no names.
+
+        What was given stays as it is written; what was left out before it gets its default. Arguments that have no
+        position (keyword-only, ``**kwargs``) leave the text an object.
+        """
+        try:
+            given = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        except msgspec.MsgspecError:
+            return text  # by position already
+        rest = msgspec.json.decode(given.pop(self._rest), type=list[msgspec.Raw]) if self._rest in given else []
+        if not given.keys() <= set(self._positional):
+            return text
+        places = [place for place, name in enumerate(self._positional) if rest or name in given]
+        names = self._positional[: max(places, default=-1) + 1]
+        if len(names) == len(given):
+            return msgspec.json.encode([*(given[name] for name in names), *rest]).decode()
+        accepted = self._accepted(text)
+        values = [given[name] if name in given else getattr(accepted, name) for name in names]
+        return _ENCODER.encode([*values, *rest]).decode()
 
     def _accepted(self, text: str) -> Any:
         try:

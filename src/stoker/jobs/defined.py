@@ -106,6 +106,10 @@ class DefinedJob(Generic[R_co]):
         """Give arguments that are JSON text, as they are; ArgumentsError when they do not fit the handler."""
         return self._resolved.codec.checked(args)
 
+    def by_position(self, args: str) -> str:
+        """Give arguments as a JSON array, where all of them have a position: see `Codec.by_position`."""
+        return self._resolved.codec.by_position(args)
+
     def arguments_by_name(self, args: str) -> dict[str, object]:
         """Give stored arguments by parameter name, defaults filled in; raises as `decode` does."""
         return self._resolved.codec.by_name(args)

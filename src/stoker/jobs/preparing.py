@@ -32,6 +32,11 @@ def _sealed(draft: Draft[Any], job: NewJob, defaults: Defaults) -> NewJob:
     return draft.definition.sealed(job, defaults.max_args) if draft.definition.codecs else job
 
 
+def by_position(drafts: Sequence[Draft[Any]], jobs: Sequence[NewJob]) -> list[NewJob]:
+    """Give jobs with their arguments by position, for a store whose readers know no names; sealed ones stay."""
+    return [job.changed(args=draft.definition.by_position(job.args)) for draft, job in zip(drafts, jobs, strict=True)]
+
+
 def _reviewed(middleware: Sequence[Middleware], draft: Draft[Any], job: NewJob, defaults: Defaults) -> NewJob:
     """Let the middleware have a job, and check what it made of it as if a caller had."""
     changed = through(middleware, job)

@@ -23,7 +23,7 @@ from stoker.jobs.draft import Draft
 from stoker.jobs.following import Following
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
-from stoker.jobs.preparing import prepared
+from stoker.jobs.preparing import by_position, prepared
 from stoker.runtime.slots import Slot
 from stoker.stores.base import Store
 
@@ -66,6 +66,8 @@ class FollowUps:
                 f"ctx.then: {claim.name} was completed in its transaction before; say first what follows"
             )
         (job,) = prepared([draft], self._defaults, self._middleware, claim.id, claim.root or claim.id)
+        if self._store.positional:
+            (job,) = by_position([draft], [job])
         slot.then = (*slot.then, job)
 
 

@@ -54,6 +54,8 @@ class Store(ABC):
     capabilities: ClassVar[Capability]
     url: str
     """The store's URL with credentials masked."""
+    positional: bool = False
+    """Whether arguments go in by position, as a JSON array, because others who read it know no names."""
 
     # -- running commands -------------------------------------------------------------------------------------------
 

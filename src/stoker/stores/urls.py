@@ -24,8 +24,6 @@ _SPELLINGS: Final = {
 _LATER: Final = (
     "amqp",
     "amqps",
-    "sidekiq+redis",
-    "sidekiq+rediss",
     "pgmq+postgresql",
 )
 
@@ -127,6 +125,12 @@ def _redis(wish: _Wish) -> Store:
     return RedisStore(wish.url, shown=mask(wish.url), clock=wish.clock)
 
 
+def _sidekiq(wish: _Wish) -> Store:
+    with _extra("sidekiq", "redis", wish):
+        from stoker.stores.sidekiq import SidekiqStore
+    return SidekiqStore(wish.url, shown=mask(wish.url), clock=wish.clock)
+
+
 def _postgres(wish: _Wish) -> Store:
     with _extra("postgres", "psycopg", wish):
         from stoker.stores.postgres import PostgresStore
@@ -149,5 +153,7 @@ _OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {
     "postgresql": _postgres,
     **dict.fromkeys(("redis", "rediss", "redis+unix"), _redis),
     **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _redis),
+    **dict.fromkeys(("sidekiq+redis", "sidekiq+rediss", "sidekiq+redis+unix"), _sidekiq),
+    **dict.fromkeys(("sidekiq+redis+sentinel", "sidekiq+rediss+sentinel"), _sidekiq),
 }
 _READY: Final = f"this one has {', '.join(f'{scheme}://' for scheme in _OPENERS)}"

@@ -75,7 +75,6 @@ def test_an_absolute_path_with_three_slashes_is_an_error_where_its_folder_would_
     [
         "amqp://mq",
         "amqps://mq",
-        "sidekiq+redis://cache",
         "pgmq+postgresql://db/shop",
     ],
 )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from stoker.core.command import Command, Retry, Script
 from stoker.stores.redis.scripts import source
+from stoker.stores.walks import Course, Walk
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 Arg: TypeAlias = int | str | bytes
-Course: TypeAlias = Generator[Script, Any, T]
 
 KEYS: Final = (
     *(
@@ -38,16 +36,6 @@ KEYS: Final = (
     *("buckets", "filled", "alarms", "rules"),
 )
 """Every key of a store, without its prefix."""
-
-
-@dataclass(frozen=True, slots=True)
-class Walk(Command[T_co]):
-    """A command of several scripts, each a unit of its own: what operators ask of many jobs may not stop the server.
-
-    ``course`` gives the scripts one by one, is sent the reply of each, and returns the answer.
-    """
-
-    course: Callable[[], Generator[Script, Any, T_co]] | None = None
 
 
 class Scripts:

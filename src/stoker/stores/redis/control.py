@@ -12,7 +12,8 @@ import msgspec
 
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, JobId, StoredJob
-from stoker.stores.redis.commands import Course, Scripts
+from stoker.stores.redis.commands import Scripts
+from stoker.stores.walks import Course
 from stoker.stores.redis.match import filter_args, matches, needs_reading, usable
 from stoker.stores.redis.wire import read_jobs
 

@@ -37,10 +37,11 @@ from stoker.errors import ConfigurationError, NotSupported
 from stoker.stores.base import Store, check_enqueue, check_tick
 from stoker.stores.following import following
 from stoker.stores.redis import control, intake, look, noting, periodic, work
-from stoker.stores.redis.commands import Scripts, Walk
+from stoker.stores.redis.commands import Scripts
 from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
 from stoker.stores.redis.waiting import Waiting
+from stoker.stores.walks import Walk
 
 T = TypeVar("T")
 

@@ -1,22 +1,15 @@
-"""What a Redis URL says: which servers, which keys, and how patient to be."""
+"""What a URL of this store says: which servers, and which keys."""
 
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
-from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from typing import Final, NamedTuple
 
-from stoker.core.duration import seconds
-from stoker.drivers.redis_link import Address, Target
+from stoker.drivers.redis_link import Target
 from stoker.errors import ConfigurationError
+from stoker.stores.redis_urls import read_url
 
-PORT: Final = 6379
-SENTINEL_PORT: Final = 26379
-LARGEST_PORT: Final = 65535
 _PREFIX: Final = re.compile(r"[^\s{}\x00-\x1f\x7f]{1,100}")
-_FILES: Final = ("ca_certs", "certfile", "keyfile")
-_OPTIONS: Final = ("prefix", "timeout", "verify", *_FILES, "sentinel_username", "sentinel_password")
 
 
 class RedisUrl(NamedTuple):
@@ -27,100 +20,9 @@ class RedisUrl(NamedTuple):
 
 
 def parse(url: str, masked: str) -> RedisUrl:
-    """Read a URL; what is wrong or unknown raises ConfigurationError, which shows ``masked`` instead of the URL.
-
-    ``redis://[USER:PASSWORD@]HOST[:PORT][/DB]``, ``rediss://`` for TLS, ``redis+unix:///PATH``,
-    ``redis+sentinel://HOST[:PORT],…/SERVICE[/DB]``, ``redis+cluster://HOST[:PORT],…/``, both also as ``rediss+…``.
-    Parameters: ``prefix``, ``timeout`` (a duration), ``ca_certs``, ``certfile``, ``keyfile``, ``verify``,
-    ``sentinel_username``, ``sentinel_password``.
-    """
-    parts = urlsplit(url)
-    scheme, _, variant = parts.scheme.partition("+")
-    options = _options(parts.query, masked)
-    prefix = options.pop("prefix", "stoker")
+    """Read a URL (see `read_url`) with the parameter ``prefix``; ConfigurationError shows ``masked`` instead of it."""
+    target, own = read_url(url, masked, ("prefix",))
+    prefix = own.get("prefix", "stoker")
     if not _PREFIX.fullmatch(prefix):
         raise ConfigurationError(f"{masked}: prefix is {prefix!r}; it may hold no braces, spaces or control characters")
-    words: dict[str, Any] = {"tls": scheme == "rediss", **options, **_where(variant, parts, masked)}
-    return RedisUrl(Target(username=_user(parts), password=_password(parts), **words), prefix)
-
-
-def _where(variant: str, parts: SplitResult, masked: str) -> dict[str, Any]:
-    if parts.fragment:
-        raise ConfigurationError(f"{masked}: write # in a password as %23")
-    path = [unquote(step) for step in parts.path.strip("/").split("/")] if parts.path.strip("/") else []
-    match variant:
-        case "":
-            addresses = _addresses(parts.netloc or "localhost", PORT, masked)
-            if len(addresses) > 1 or len(path) > 1:
-                raise ConfigurationError(f"{masked}: write redis://HOST:PORT/DB; for several hosts redis+cluster://")
-            return {"kind": "server", "addresses": addresses, "db": _db(path, masked)}
-        case "unix":
-            if not path:
-                raise ConfigurationError(f"{masked} names no socket; write redis+unix:///run/redis.sock")
-            return {"kind": "socket", "addresses": ((unquote(parts.path), 0),)}
-        case "sentinel":
-            if not path or len(path) > 2:
-                raise ConfigurationError(f"{masked}: write redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB")
-            addresses = _addresses(parts.netloc, SENTINEL_PORT, masked)
-            return {"kind": "sentinel", "addresses": addresses, "service": path[0], "db": _db(path[1:], masked)}
-        case _:
-            if path and path != ["0"]:
-                raise ConfigurationError(f"{masked}: a cluster has no databases; write redis+cluster://HOST:PORT,…/")
-            return {"kind": "cluster", "addresses": _addresses(parts.netloc, PORT, masked)}
-
-
-def _addresses(netloc: str, port: int, masked: str) -> tuple[Address, ...]:
-    hosts = netloc.rpartition("@")[2]
-    return tuple(_address(host, port, masked) for host in hosts.split(",") if host) or _none(masked)
-
-
-def _none(masked: str) -> tuple[Address, ...]:
-    raise ConfigurationError(f"{masked} names no host")
-
-
-def _address(text: str, port: int, masked: str) -> Address:
-    found = re.fullmatch(r"(?P<host>\[[^\]]+\]|[^:]*)(?::(?P<port>\d+))?", text)
-    number = port if found is None or found["port"] is None else int(found["port"])
-    if found is None or not 0 < number <= LARGEST_PORT:
-        raise ConfigurationError(f"{masked}: {text!r} is no host with a port; write e.g. cache:6379")
-    return unquote(found["host"].strip("[]")) or "localhost", number
-
-
-def _db(path: list[str], masked: str) -> int:
-    if not path:
-        return 0
-    if not (path[0].isascii() and path[0].isdecimal()):
-        raise ConfigurationError(f"{masked}: the database is {path[0]!r}; it must be a number like 0")
-    return int(path[0])
-
-
-def _user(parts: SplitResult) -> str | None:
-    return unquote(parts.netloc.rpartition("@")[0].partition(":")[0]) or None
-
-
-def _password(parts: SplitResult) -> str | None:
-    return unquote(parts.netloc.rpartition("@")[0].partition(":")[2]) or None
-
-
-def _options(query: str, masked: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for option, value in parse_qsl(query, keep_blank_values=True):
-        match option:
-            case "timeout":
-                options[option] = seconds(value, f"{masked}: timeout")
-            case "verify":
-                options[option] = _verify(value, masked)
-            case _ if option in _OPTIONS:
-                options[option] = value
-            case _:
-                near = get_close_matches(option, _OPTIONS, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(_OPTIONS)}"
-                raise ConfigurationError(f"{masked}: a redis:// URL has no parameter {option}; {hint}")
-    return options
-
-
-def _verify(value: str, masked: str) -> bool:
-    choices: dict[str, Literal[True, False]] = {"full": True, "none": False}
-    if value not in choices:
-        raise ConfigurationError(f"{masked}: verify is {value!r}; it must be full (default) or none")
-    return choices[value]
+    return RedisUrl(target, prefix)

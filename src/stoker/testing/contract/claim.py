@@ -39,6 +39,7 @@ class ClaimContract(ContractTests):
 
         assert claim(store) == []
 
+    @needs(Capability.FIND)
     def test_a_claim_counts_a_start(self, store: Store) -> None:
         first = claim_one(store)
         settle(store, first, State.AVAILABLE)

@@ -216,6 +216,7 @@ class CountContract(ContractTests):
             ("default", "work", "", State.SCHEDULED): (2, clock.now() + MINUTE),
         }
 
+    @needs(Capability.RESULTS)
     def test_all_states_are_counted(self, store: Store) -> None:
         for state in State:
             job_in(store, state, queue=state.value)

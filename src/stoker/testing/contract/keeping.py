@@ -72,6 +72,7 @@ class KeepingContract(ContractTests):
 
         assert fetch(store, claimed.id).keep == HOUR
 
+    @needs(Capability.RESULTS)
     def test_pruning_takes_so_many_and_tells_whether_there_are_more(self, store: Store, clock: FakeClock) -> None:
         enqueue(store, *[job()] * 5)
         store.run(store.settle([ending(claimed, State.COMPLETED, keep=SECOND) for claimed in claim(store)]))

@@ -34,6 +34,7 @@ class RoutingContract(ContractTests):
 
         assert sorted(store.run(store.routes())) == ["eu,gpu", "gpu"]
 
+    @needs(Capability.UNIQUE | Capability.SCHEDULE)
     def test_routes_are_known_whatever_the_jobs_wait_for(self, store: Store) -> None:
         enqueue(store, job(route="later", due=Due(HOUR)))
         enqueue(store, job(route="unique", unique=UniqueKey("key")))

@@ -67,7 +67,7 @@ class ThenContract(ContractTests):
         assert settle(store, claimed, State.COMPLETED, keep=0, then=(NEXT, NEXT)) is Settled.ACCEPTED
         assert followers(store) == [NEXT.args] * 2
 
-    @needs(Capability.ATOMIC)
+    @needs(Capability.ATOMIC | Capability.PRIORITY)
     def test_they_keep_their_order_and_what_was_said_of_them(self, store: Store) -> None:
         claimed = claim_one(store)
         jobs = tuple(next_job(n, priority=n % 2, parent=claimed.id, root=claimed.id, labels=("a",)) for n in range(6))

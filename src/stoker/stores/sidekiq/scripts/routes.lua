@@ -1,0 +1,2 @@
+-- keys: routes
+return call('SMEMBERS', k_routes)
