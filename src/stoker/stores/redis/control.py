@@ -13,9 +13,9 @@ import msgspec
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, JobId, StoredJob
 from stoker.stores.redis.commands import Scripts
-from stoker.stores.walks import Course
 from stoker.stores.redis.match import filter_args, matches, needs_reading, usable
 from stoker.stores.redis.wire import read_jobs
+from stoker.stores.walks import Course
 
 PAGE = 500
 """Jobs that are read at a time where each must be looked at here."""

@@ -123,7 +123,7 @@ class SidekiqStore(Store):
 
     def _refuse_options(self, jobs: Sequence[NewJob]) -> None:
         for job in jobs:
-            for asked, flag in ((job.unique, "UNIQUE"), (job.gates, "LIMITS")):
+            for asked, flag in ((job.unique, "UNIQUE"), (job.gates, "LIMITS"), (job.expires, "EXPIRY")):
                 if asked:
                     problem = f"{job.name}: {self.url} cannot keep what it asks for: it lacks {flag}"
                     raise NotSupported(problem, store=self.url, verb="enqueue")

@@ -36,8 +36,25 @@ _OURS: Final = (
 )
 _NATIVE: Final = re.compile(rb'\{"class":"[^"\\]*","jid":"[^"\\]*","queue":')
 _KNOWN: Final = frozenset(
-    "class wrapped args jid queue retry created_at enqueued_at at stoker tags retry_count failed_at retried_at "
-    "error_class error_message error_backtrace".split()
+    [
+        "class",
+        "wrapped",
+        "args",
+        "jid",
+        "queue",
+        "retry",
+        "created_at",
+        "enqueued_at",
+        "at",
+        "stoker",
+        "tags",
+        "retry_count",
+        "failed_at",
+        "retried_at",
+        "error_class",
+        "error_message",
+        "error_backtrace",
+    ]
 )
 UNREADABLE: Final = (ValueError, LookupError, RecursionError, msgspec.MsgspecError)
 """What reading a job raises when it is none."""
