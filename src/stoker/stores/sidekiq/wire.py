@@ -36,7 +36,7 @@ _OURS: Final = (
 )
 _NATIVE: Final = re.compile(rb'\{"class":"[^"\\]*","jid":"[^"\\]*","queue":')
 _KNOWN: Final = frozenset(
-    [
+    (
         "class",
         "wrapped",
         "args",
@@ -48,14 +48,9 @@ _KNOWN: Final = frozenset(
         "at",
         "stoker",
         "tags",
-        "retry_count",
         "failed_at",
-        "retried_at",
-        "error_class",
-        "error_message",
-        "error_backtrace",
-    ]
-)
+    )
+) | {"retry_count", "retried_at", "error_class", "error_message", "error_backtrace"}
 UNREADABLE: Final = (ValueError, LookupError, RecursionError, msgspec.MsgspecError)
 """What reading a job raises when it is none."""
 _SPACES: Final = re.compile(r"[ \t\r\n]*")
