@@ -318,11 +318,12 @@ class Stoker(JobRegistry[S], Generic[S]):
             state=state,
             middleware=self.middleware,
             children=self._child_plan() if any(job.apart for job in jobs.values()) else None,
-            periodic=self._periodic_plan(store) if choice.periodic else None,
+            periodic=self.periodic_plan(store) if choice.periodic else None,
             rules=self._rules_of(store),
         )
 
-    def _periodic_plan(self, store: Store) -> PeriodicPlan | None:
+    def periodic_plan(self, store: Store) -> PeriodicPlan | None:
+        """Give what a worker of this application sees to of the periodic jobs in a store."""
         from stoker.app.planned import plan_periodic
 
         entries = [entry for entry in self.periodic_entries() if self.store(entry.store) is store]

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from stoker.testing.box import Sandbox, sandbox
+from stoker.testing.box import Sandbox
 from stoker.testing.expectations import Expected
 from stoker.testing.fake_clock import FakeClock
+from stoker.testing.opening import sandbox
 from stoker.testing.performing import Drained
 from stoker.testing.verbs import adrain, aperform, assert_enqueued, drain, enqueued, perform, refute_enqueued
 

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from stoker.app.stoker import HEAR_OUT, Stoker
 from stoker.core.capability import Capability
-from stoker.core.duration import SECOND, Duration
+from stoker.core.duration import SECOND, Duration, micros
 from stoker.core.filters import EVERYTHING
-from stoker.core.job import Claim, JobId, NewJob, State, StoredJob, new_call, new_token
+from stoker.core.job import Claim, JobId, NewJob, State, StoredJob, new_token
 from stoker.core.outcome import Succeeded
 from stoker.errors import ConfigurationError, ResultUnavailable
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.definition import JobDefinition
 from stoker.jobs.draft import Draft
-from stoker.jobs.handle import JobHandle
-from stoker.jobs.options import Defaults
 from stoker.jobs.preparing import prepared
 from stoker.jobs.record import JobRecord, read_json
 from stoker.runtime.calling import CallersThread
 from stoker.runtime.slots import Slot
 from stoker.runtime.threads import Threads
 from stoker.stores.urls import open_store
-from stoker.telemetry.events import JobsEnqueued
 from stoker.testing.expectations import Expected, Kept, Wanted, listing, nothing_like
 from stoker.testing.fake_clock import FakeClock
 from stoker.testing.faults import Faults
+from stoker.testing.inline import Inline
 from stoker.testing.performing import Drained, Performer, Tally, fault_in, raised_by
 from stoker.testing.sandbox_store import JoiningStore, SandboxStore
+from stoker.testing.travel import Travel
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +38,7 @@ Which = DefinedJob[Any] | Draft[Any] | str | None
 Mode = Literal["manual", "inline"]
 
 MOST_ATTEMPTS: Final = 10_000
-_LIFESPAN: Final = object()
+LIFESPAN: Final = object()
 
 
 class Sandbox:
@@ -52,11 +51,12 @@ class Sandbox:
         self.clock = clock or FakeClock()
         self.faults = Faults()
         """Makes things fail: `unavailable`, `failing`, `crashing`; each for the length of a ``with`` block."""
-        self.performer = _Inline(self)
+        self.performer = Inline(self)
         self._mode = mode
         self._state = state
         self._stores: dict[str, SandboxStore] = {}
         self._deleted: list[Kept] = []
+        self._travel = Travel(app, self.clock)
 
     # -- the stage that the application plays on ---------------------------------------------------------------------
 
@@ -202,10 +202,23 @@ class Sandbox:
             await asyncio.to_thread(self.app.events.flush, HEAR_OUT)
 
     def advance(self, duration: Duration) -> None:
-        """Let time pass: what falls due becomes available. Nothing is performed."""
-        self.clock.advance(duration)
+        """Let time pass: what falls due becomes available, periodic jobs at each instant on the way.
+
+        Nothing is performed, unless the mode is inline. The first advance registers the application's periodic
+        entries, as a worker does when it starts.
+        """
+        until = self.clock.now() + micros(duration)
+        if self.app.periodic_entries():
+            thread = CallersThread()
+            thread.complete(self._travel.go(until, lambda: self._arrived(thread)))
+        else:
+            self.clock.advance(duration)
         for store in self._stores.values():
             store.run(store.promote(1_000_000))
+
+    async def _arrived(self, threads: Threads) -> None:
+        if self._mode == "inline":
+            await self._drain(threads, None, False, True, None)
 
     async def _perform(self, job: Any, args: Any, kwargs: Any, threads: Threads) -> Any:
         if isinstance(job, Draft):
@@ -287,7 +300,7 @@ class Sandbox:
 
     @contextlib.asynccontextmanager
     async def _performing(self, threads: Threads) -> AsyncIterator[Performer]:
-        given = self._state is not _LIFESPAN
+        given = self._state is not LIFESPAN
         around: AbstractAsyncContextManager[Any] = nullcontext(self._state) if given else self.app.lifespan()
         async with around as state:
             yield Performer(self.app, state, threads, self.clock, self.faults)
@@ -297,36 +310,6 @@ class Sandbox:
             raise ConfigurationError(f"{definition.name} is a job of another application than the sandbox's")
 
 
-class _Inline:
-    """Stores each job and performs it at once: what ``inline`` means."""
-
-    def __init__(self, box: Sandbox) -> None:
-        self._box = box
-
-    def perform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
-        """Enqueue and perform a job."""
-        handle = self._enqueue(job, draft)
-        self._box.drain()
-        return handle
-
-    async def aperform(self, job: NewJob, draft: Draft[R], defaults: Defaults) -> JobHandle[R]:
-        """Do the same on the running event loop."""
-        handle = self._enqueue(job, draft)
-        await self._box.adrain()
-        return handle
-
-    def _enqueue(self, job: NewJob, draft: Draft[R]) -> JobHandle[R]:
-        from msgspec.structs import replace
-
-        from stoker.core.job import NOW
-
-        app = self._box.app
-        store = app.store(draft.store)
-        (answer,) = store.run(store.enqueue([replace(job, due=NOW)], new_call()))
-        app.events.emit(JobsEnqueued((job,), (answer.id,)))
-        return draft.handle(answer)
-
-
 @contextlib.asynccontextmanager
 async def _own_threads() -> AsyncIterator[Threads]:
     threads = Threads(1, "stoker-sandbox")
@@ -334,41 +317,3 @@ async def _own_threads() -> AsyncIterator[Threads]:
         yield threads
     finally:
         threads.close()
-
-
-SANDBOXES: Final[list[Sandbox]] = []
-"""Those that are open now: by them the functions of `stoker.testing` find the sandbox of a job."""
-
-
-@contextlib.contextmanager
-def sandbox(
-    app: Stoker[Any], *, mode: Mode = "manual", clock: FakeClock | None = None, state: object = _LIFESPAN
-) -> Iterator[Sandbox]:
-    """Put an application into a sandbox for the length of a block: no store of its settings is touched.
-
-    ``manual``: jobs wait until `Sandbox.drain`. ``inline``: they are performed where they are enqueued. ``state`` is
-    what handlers see as ``Context.state``; without it the application's lifespan runs for each drain.
-    """
-    box = Sandbox(app, mode, clock, state)
-    with app.on_stage(box):
-        app.store()
-        SANDBOXES.append(box)
-        try:
-            yield box
-        finally:
-            SANDBOXES.remove(box)
-
-
-def sandbox_of(jobs: Sequence[Which]) -> Sandbox:
-    """Give the open sandbox that a job belongs to; ConfigurationError says how to open one."""
-    if not SANDBOXES:
-        raise ConfigurationError(
-            "no application is in a sandbox: use the fixture `stoker`, or write `with stoker.testing.sandbox(app):`"
-        )
-    definitions = [job.definition if isinstance(job, Draft) else job for job in jobs]
-    own = [box for box in SANDBOXES if all(not isinstance(one, DefinedJob) or box.app.owns(one) for one in definitions)]
-    if len(own) == 1:
-        return own[0]
-    if not own:
-        raise ConfigurationError("this job's application is in no sandbox; another one is")
-    raise ConfigurationError("several applications are in sandboxes: name a job, or ask one of the sandboxes")

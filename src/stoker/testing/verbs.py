@@ -7,8 +7,9 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 from stoker.jobs.definition import JobDefinition
 from stoker.jobs.draft import Draft
 from stoker.jobs.record import JobRecord
-from stoker.testing.box import Which, sandbox_of
+from stoker.testing.box import Which
 from stoker.testing.expectations import Expected
+from stoker.testing.opening import sandbox_of
 from stoker.testing.performing import Drained
 
 P = ParamSpec("P")
