@@ -61,9 +61,18 @@ def test_many_steps_are_the_same_as_one(box: Sandbox) -> None:
 
 
 async def test_in_an_async_test(box: Sandbox) -> None:
-    box.advance("1h")
-    await box.adrain()
+    for _ in range(3):
+        box.advance("20m")
+        await box.adrain()
     assert len(performed) == 3
+
+
+def test_a_run_that_nobody_drained_before_the_next_one_has_expired(box: Sandbox) -> None:
+    box.advance("1h")
+    box.drain()
+
+    assert performed == [NOON.replace(hour=13)]
+    box.assert_enqueued(look, count=2, state="cancelled")
 
 
 def test_inline_performs_them_on_the_way() -> None:
