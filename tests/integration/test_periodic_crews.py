@@ -137,6 +137,8 @@ def every_job(store: Store) -> list[StoredJob]:
 
 # -- real processes, real time -----------------------------------------------------------------------------------------
 
+PATIENCE = 120.0
+"""Seconds: ten processes take their time to start where other tests run."""
 SECONDS = {"sqlite": 60, "postgres": 12, "redis": 12}
 """One real minute on the store that needs no server; on all of them with STOKER_LONG_TESTS set."""
 
@@ -149,7 +151,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, float]:
     return request.getfixturevalue(f"{request.param}_url"), seconds
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(360)
 def test_ten_processes_that_are_killed_all_the_time_enqueue_one_job_for_each_tick(
     place: tuple[str, float], tmp_path: Path
 ) -> None:
@@ -160,7 +162,7 @@ def test_ten_processes_that_are_killed_all_the_time_enqueue_one_job_for_each_tic
     with processes(tmp_path, TICKER_URL=url) as crew:
         start = partial(crew.start, "tests.integration.apps.ticker")
         running = [start() for _ in range(CREW)]
-        until(lambda: every_job(store), what="the first tick")
+        until(lambda: every_job(store), PATIENCE, "the first tick")
         end = time.monotonic() + seconds
         killed = 0
         while time.monotonic() < end:
@@ -170,7 +172,7 @@ def test_ten_processes_that_are_killed_all_the_time_enqueue_one_job_for_each_tic
             running[place_of_victim].wait()
             running[place_of_victim] = start()
             killed += 1
-        until(lambda: last_tick(store) > store.run(store.entries()).now - 3 * SECOND, what="the last tick")
+        until(lambda: last_tick(store) > store.run(store.entries()).now - 3 * SECOND, PATIENCE, "the last tick")
         output = crew.output()
     ticks: dict[bool, list[int]] = {True: [], False: []}
     for job in every_job(store):
