@@ -6,6 +6,7 @@ from stoker.app.stoker import Stoker
 from stoker.core.backoff import exponential, fixed, linear, power_minutes, sidekiq
 from stoker.core.duration import Duration
 from stoker.core.job import NewJob, State
+from stoker.jobs.breaker import Breaker
 from stoker.jobs.compressing import Compress
 from stoker.jobs.context import Context
 from stoker.jobs.definition import AsyncJob, JobDefinition, SyncJob
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncJob",
     "BlockingEnqueue",
     "BodyCodec",
+    "Breaker",
     "Cancel",
     "Compress",
     "Context",

@@ -74,6 +74,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
     rate: float
     queues: tuple[QueueStatus, ...]
     paused_names: tuple[str, ...]
+    open_breakers: tuple[str, ...]
+    """Names that wait because they failed too often."""
     workers: tuple[WorkerInfo, ...]
 
 
@@ -126,6 +128,7 @@ class Operations:
             round(sum((worker.rate for worker in workers), 0.0), 1),
             tuple(_queue_status(queue, rows, paused, workers, now) for queue, rows in sorted(by_queue.items())),
             tuple(sorted(pause.value for pause in paused if pause.kind == "name")),
+            tuple(sorted(pause.value for pause in paused if pause.kind == "breaker")),
             workers,
         )
 
@@ -184,8 +187,10 @@ class Operations:
         return self._pause(kind, values, True)
 
     def resume(self, kind: str, values: Sequence[str]) -> int:
-        """Resume queues or job names."""
-        return self._pause(kind, values, False)
+        """Resume queues or job names; of a name also the breaker is closed."""
+        resumed = self._pause(kind, values, False)
+        closed = self._pause("breaker", values, False) if kind == "name" else 0
+        return resumed or closed
 
     def _pause(self, kind: str, values: Sequence[str], paused: bool) -> int:
         changed = self._store.run(self._store.pause(kind, values, paused)).count

@@ -69,5 +69,7 @@ def _remarks(status: StoreStatus) -> Iterator[str]:
             yield f"queue {queue.name}: {number_of(queue.limited)} of the available ones wait for a limit or a rate"
         for route in queue.unserved.tags:
             yield f"queue {queue.name}: no live worker takes {f'the tags {route}' if route else 'jobs without tags'}"
+    if status.open_breakers:
+        yield f"failed too often, probed from time to time: {', '.join(status.open_breakers)}"
     if status.paused_names:
         yield f"paused names: {', '.join(status.paused_names)}"

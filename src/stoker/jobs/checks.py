@@ -15,6 +15,7 @@ from stoker.core.expiry import RESERVED
 from stoker.core.job import Due
 from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError, DefinitionError
+from stoker.jobs.breaker import Breaker
 from stoker.jobs.fidelity import difference
 from stoker.jobs.limits import Limit, Rate, bounds
 from stoker.jobs.obstacles import obstacle
@@ -180,6 +181,13 @@ def executor(what: str, value: object) -> str:
     return str(value)
 
 
+def breaker(what: str, value: object) -> Breaker:
+    """Check a breaker."""
+    if isinstance(value, Breaker):
+        return value
+    raise DefinitionError(f"{what}: {value!r}: write Breaker(failures=…, within=…)")
+
+
 def unique(what: str, value: object) -> Unique | Literal[False]:
     """Check `unique`: True stands for Unique()."""
     if value is True:
@@ -237,6 +245,7 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "slow_after": limit,
     "max_snoozes": whole(0),
     "expires": expires,
+    "breaker": breaker,
     "unique": unique,
     "limit": lambda what, value: bounds(what, value, Limit),
     "rate": lambda what, value: bounds(what, value, Rate),

@@ -19,6 +19,7 @@ from stoker.core.job import NOW, Due
 from stoker.core.limits import OF, Gate, Rule
 from stoker.core.routes import route_of
 from stoker.errors import DefinitionError
+from stoker.jobs.breaker import Breaker
 from stoker.jobs.checks import ENQUEUE_CHECKS, FOREVER, JOB_CHECKS, UNLIMITED
 from stoker.jobs.keeping import Predicate, rule_of
 from stoker.jobs.limits import Bound, Limit, Rate
@@ -60,6 +61,8 @@ class JobOptions(TypedDict, total=False):
     slow_after: Duration | Literal["none"] | None
     """An attempt that runs longer is reported."""
     max_snoozes: int | None
+    breaker: Breaker | None
+    """When its jobs fail too often all of them wait until one succeeds as a probe."""
     expires: Duration | None
     """A job that was not started so long after its enqueue is cancelled."""
     unique: bool | Unique | None
@@ -160,6 +163,7 @@ class JobRules:
     """Microseconds, or UNLIMITED."""
     max_snoozes: int | None = None
     expires: Due | None = None
+    breaker: Breaker | None = None
     unique: Unique | Literal[False] | None = None
     limit: tuple[Bound, ...] = ()
     rate: tuple[Bound, ...] = ()

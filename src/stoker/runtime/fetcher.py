@@ -15,6 +15,7 @@ from stoker.core.job import Claim, Claimed, new_token
 from stoker.core.outcome import Expired, GivenBack
 from stoker.errors import StoreError
 from stoker.runtime.admission import Admission
+from stoker.runtime.breakers import Breakers
 from stoker.runtime.demand import split_of
 from stoker.runtime.leases import Leases
 from stoker.runtime.loop import first_of, sleep
@@ -67,6 +68,7 @@ class Fetcher:
         gate: SuspectGate,
         leases: Leases,
         routes: Routes,
+        breakers: Breakers,
         clock: Clock,
         events: Events,
         *,
@@ -81,6 +83,7 @@ class Fetcher:
         self._gate = gate
         self._leases = leases
         self._routes = routes
+        self._breakers = breakers
         self._clock = clock
         self._events = events
         self._unsettled = unsettled
@@ -132,6 +135,8 @@ class Fetcher:
             return
         if not self._routes.patience():
             await self._routes.learn()
+        if self._breakers.wanted and await self._claim_probe(demand):
+            return
         if self._plan.oldest_every and await self._claim_oldest(demand):
             return
         claimed = await self._claim(demand)
@@ -145,6 +150,23 @@ class Fetcher:
         else:
             # A queue gave all that was asked of it, or was not asked yet: let the slots run before asking for more.
             await asyncio.sleep(0)
+
+    async def _claim_probe(self, demand: dict[str, int]) -> bool:
+        """Take one job of a name whose breaker is open and has rested, wherever one waits.
+
+        It leaves the demand; tells whether that was all of it.
+        """
+        name = await self._breakers.probing()
+        if name is None:
+            return False
+        for queue in [queue for queue, wanted in demand.items() if wanted]:
+            claimed = await self._claim({queue: 1}, names=(name,))
+            if claimed.claims:
+                self._breakers.probes(name, claimed.claims)
+                self._deal(self._in_time(claimed))
+                demand[queue] -= 1
+                break
+        return not any(demand.values())
 
     async def _claim_oldest(self, demand: dict[str, int]) -> bool:
         """Take a part of the demand by age alone, so that low priorities wait no longer than for their turn.
@@ -162,10 +184,12 @@ class Fetcher:
             demand[queue] -= len(claimed.claims)
         return not any(demand.values())
 
-    async def _claim(self, demand: dict[str, int], *, oldest: bool = False) -> Claimed:
+    async def _claim(
+        self, demand: dict[str, int], *, oldest: bool = False, names: Sequence[str] | None = None
+    ) -> Claimed:
         token = new_token()
         plan = self._plan
-        names, routes = plan.names, self._routes.known
+        names, routes = self._breakers.names if names is None else names, self._routes.known
         if oldest:
             command = self._store.claim(demand, names, routes, token, self._worker, plan.lease, oldest=True)
         else:

@@ -25,6 +25,8 @@ from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.runtime.admission import Admission
+from stoker.runtime.breakers import INTERVAL as BREAKER_INTERVAL
+from stoker.runtime.breakers import Breakers
 from stoker.runtime.children import ChildPlan, Children
 from stoker.runtime.completing import unless_committed
 from stoker.runtime.executor import Executor
@@ -115,6 +117,8 @@ class Worker:
             for pool in plan.pools
         ]
         self.routes = Routes(store, plan, clock)
+        breakers = {name: job.rules.breaker for name, job in definitions.items() if job.rules.breaker is not None}
+        self._breakers = Breakers(store, self.id, plan.names, breakers, clock, events)
         self._fetcher = self._make_fetcher()
         self._presence = Presence(
             store, self.id, plan, clock, self._busyness, lambda: None if self._finish.is_set() else periodic
@@ -196,6 +200,8 @@ class Worker:
             ("return", self._fetcher.return_stale, 0.5),
             ("watch", self._watch, 5.0),
         ]
+        if self._breakers.wanted:
+            ticks.append(("breakers", self._breakers.tick, BREAKER_INTERVAL))
         if self._trimming.wanted:
             ticks.append(("trim", self._trimming.tick, TRIM_INTERVAL))
         if self._children is not None:
@@ -215,7 +221,7 @@ class Worker:
             await self._settler.flush()
             try:
                 await self.routes.learn()
-                question = self.store.any(plan.queues, plan.names, self.routes.known)
+                question = self.store.any(plan.queues, self._breakers.names, self.routes.known)
                 if not await self.store.arun(question) and self._fetcher.idle.is_set():
                     return
             except StoreError:
@@ -244,6 +250,7 @@ class Worker:
         with contextlib.suppress(StoreError):
             await self._maintenance.resign()
             await self._trimming.resign()
+            await self._breakers.resign()
             if self._periodic is not None:
                 await self._periodic.resign()
             await self._presence.leave()
@@ -287,6 +294,8 @@ class Worker:
             self._settler.note_dropped(claim, dropped)
             slot.dropped = ""
         then, slot.then = slot.then, ()
+        if self._breakers.wanted:
+            await self._breakers.ended(claim, outcome)
         self._settle(claim, unless_committed(outcome, completed), completed, then)
 
     def _settle(
@@ -361,6 +370,7 @@ class Worker:
             self.gate,
             self._leases,
             self.routes,
+            self._breakers,
             self._clock,
             self._events,
             unsettled=lambda: self._settler.unsettled,

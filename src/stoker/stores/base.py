@@ -36,7 +36,7 @@ from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
-from stoker.errors import EnqueueError, NotSupported
+from stoker.errors import ConfigurationError, EnqueueError, NotSupported
 
 T = TypeVar("T")
 MOST_JOBS = 10_000
@@ -223,7 +223,10 @@ class Store(ABC):
         self._refuse("delete", Capability.DELETE)
 
     def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
-        """Pause or resume queues (kind ``queue``) or job names (kind ``name``); counts what changed."""
+        """Pause or resume queues (kind ``queue``) or job names (kind ``name``); counts what changed.
+
+        The kind ``breaker`` notes names that workers leave out of their claims by themselves.
+        """
         self._refuse("pause", Capability.PAUSE)
 
     def paused(self) -> Command[list[Pause]]:
@@ -333,6 +336,12 @@ def check_tick(jobs: Sequence[NewJob]) -> None:
     if len(jobs) > MOST_TICKS:
         raise EnqueueError(f"{len(jobs)} jobs in one tick, at most {MOST_TICKS}: tick several times")
     check_enqueue(jobs)
+
+
+def check_pause(kind: str) -> None:
+    """Refuse to pause what is neither a queue nor a name; a breaker is the pause of a name that claims leave out."""
+    if kind not in ("queue", "name", "breaker"):
+        raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue', 'name' or 'breaker'")
 
 
 def check_enqueue(jobs: Sequence[NewJob]) -> None:

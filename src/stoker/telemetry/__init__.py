@@ -5,6 +5,8 @@ from __future__ import annotations
 from stoker.telemetry.events import (
     AttemptEnded,
     AttemptStarted,
+    BreakerClosed,
+    BreakerOpened,
     EntriesRemoved,
     EntryFailed,
     EntryTicked,
@@ -33,6 +35,8 @@ from stoker.telemetry.events import (
 __all__ = [
     "AttemptEnded",
     "AttemptStarted",
+    "BreakerClosed",
+    "BreakerOpened",
     "EntriesRemoved",
     "EntryFailed",
     "EntryTicked",

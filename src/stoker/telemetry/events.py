@@ -136,6 +136,19 @@ class JobsReclaimed(msgspec.Struct, frozen=True):
     discarded: tuple[JobId, ...]
 
 
+class BreakerOpened(msgspec.Struct, frozen=True):
+    """The jobs of a name failed too often: they wait, and after each ``rest`` (µs) one of them probes."""
+
+    name: str
+    rest: int
+
+
+class BreakerClosed(msgspec.Struct, frozen=True):
+    """A probe succeeded: the jobs of a name run again."""
+
+    name: str
+
+
 class JobsExpired(msgspec.Struct, frozen=True):
     """Waiting jobs were cancelled because they were not started in time."""
 
@@ -213,6 +226,8 @@ Event: TypeAlias = (
     | EntryFailed
     | EntriesRemoved
     | JobsExpired
+    | BreakerOpened
+    | BreakerClosed
     | WorkerStarted
     | WorkerStopping
     | WorkerStopped

@@ -14,6 +14,8 @@ from stoker.telemetry.events import (
     KINDS,
     AttemptEnded,
     AttemptStarted,
+    BreakerClosed,
+    BreakerOpened,
     EntriesRemoved,
     EntryFailed,
     EntryTicked,
@@ -97,6 +99,10 @@ class LogLines:
                 log.error("periodic %s: %s", entry, reason)
             case EntriesRemoved(application, entries):
                 log.warning("periodic entries that %s no longer declares were removed: %s", application, _list(entries))
+            case BreakerOpened(name, rest):
+                log.error("%s: failed too often, its jobs wait; the next probe is in %s", name, in_words(rest))
+            case BreakerClosed(name):
+                log.warning("%s: a probe succeeded, its jobs run again", name)
             case JobsExpired(ids):
                 log.warning("%d job(s) were not started in time and are cancelled", len(ids))
             case WorkerStarted(worker, queues, names, concurrency):

@@ -46,7 +46,7 @@ class Contents:
         self.expiring = Agenda()
         self.receipts: dict[CallId, tuple[Enqueued, ...]] = {}
         self.receipts_by_age: deque[tuple[int, CallId]] = deque()
-        self.paused: dict[str, dict[str, int]] = {"queue": {}, "name": {}}
+        self.paused: dict[str, dict[str, int]] = {"queue": {}, "name": {}, "breaker": {}}
         self.announced: dict[str, tuple[int, WorkerInfo]] = {}
         self.leaders: dict[str, tuple[str, int]] = {}
         self.entries: dict[tuple[str, str], Entry] = {}

@@ -34,8 +34,8 @@ from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
 from stoker.drivers.forks import follow_forks
 from stoker.drivers.system_clock import SystemClock
-from stoker.errors import ConfigurationError, NotSupported
-from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.errors import NotSupported
+from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.memory import control, intake, look, noting, periodic, upkeep, work
 from stoker.stores.memory.contents import Contents
 
@@ -206,8 +206,7 @@ class MemoryStore(Store):
         return _command("delete", lambda contents: control.delete(contents, only, limit))
 
     def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
-        if kind not in ("queue", "name"):
-            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        check_pause(kind)
         return _command("pause", lambda contents: control.pause(contents, kind, values, paused))
 
     def paused(self) -> Command[list[Pause]]:

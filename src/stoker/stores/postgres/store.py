@@ -37,8 +37,7 @@ from stoker.drivers.postgres_join import Joining
 from stoker.drivers.postgres_session import parameters
 from stoker.drivers.postgres_text import Texts
 from stoker.drivers.system_clock import SystemClock
-from stoker.errors import ConfigurationError
-from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.codes import row_ids
 from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
@@ -280,8 +279,7 @@ class PostgresStore(Store):
         return Command("delete", control.delete_steps(only, limit), control.changed)
 
     def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
-        if kind not in ("queue", "name"):
-            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        check_pause(kind)
         return Rings("pause", (control.pause_step(kind, values, paused=paused),), control.pause_changed)
 
     def paused(self) -> Command[list[Pause]]:

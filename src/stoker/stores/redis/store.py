@@ -33,8 +33,8 @@ from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.system_clock import SystemClock
-from stoker.errors import ConfigurationError, NotSupported
-from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.errors import NotSupported
+from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
 from stoker.stores.redis import control, intake, look, noting, periodic, work
 from stoker.stores.redis.commands import Scripts
@@ -234,8 +234,7 @@ class RedisStore(Store):
         return self._scripts.walk(verb, control.change(self._scripts, verb, only, limit, force=force))
 
     def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
-        if kind not in ("queue", "name"):
-            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        check_pause(kind)
         return self._scripts.command("pause", [kind, int(paused), *values], Changed)
 
     def paused(self) -> Command[list[Pause]]:

@@ -36,8 +36,7 @@ from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.sqlite import SqliteDriver
 from stoker.drivers.sqlite_join import join
 from stoker.drivers.system_clock import SystemClock
-from stoker.errors import ConfigurationError
-from stoker.stores.base import Store, check_enqueue, check_tick
+from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
 from stoker.stores.sqlite import control, gates, intake, look, noting, periodic, schema, settling, unique, upkeep, work
@@ -272,8 +271,7 @@ class SqliteStore(Store):
         return Command("delete", control.delete_steps(only, limit), partial(control.changed, limit))
 
     def pause(self, kind: str, values: Sequence[str], paused: bool) -> Command[Changed]:
-        if kind not in ("queue", "name"):
-            raise ConfigurationError(f"pause: kind is {kind!r}; it must be 'queue' or 'name'")
+        check_pause(kind)
         return Rings("pause", control.pause_steps(kind, values, paused=paused), control.pause_changed)
 
     def paused(self) -> Command[list[Pause]]:

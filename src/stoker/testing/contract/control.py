@@ -6,7 +6,7 @@ import pytest
 
 from stoker.core.capability import Capability
 from stoker.core.filters import Filter
-from stoker.core.job import State
+from stoker.core.job import Pause, State
 from stoker.core.settlement import Settled
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store
@@ -244,6 +244,17 @@ class ControlContract(ContractTests):
         store.run(store.pause("queue", ["default"], True))
 
         assert settle(store, claimed, State.COMPLETED) is Settled.ACCEPTED
+
+    @needs(Capability.PAUSE)
+    def test_a_breaker_is_noted_like_a_pause_and_left_to_workers(self, store: Store, clock: FakeClock) -> None:
+        enqueued = enqueue_one(store)
+        assert store.run(store.pause("breaker", ["work"], True)).count == 1
+        assert store.run(store.pause("breaker", ["work"], True)).count == 0
+
+        assert store.run(store.paused()) == [Pause("breaker", "work", clock.now())]
+        assert [claimed.id for claimed in claim(store)] == [enqueued]
+        assert store.run(store.pause("breaker", ["work"], False)).count == 1
+        assert store.run(store.paused()) == []
 
     @needs(Capability.PAUSE)
     def test_only_queues_and_names_can_be_paused(self, store: Store) -> None:
