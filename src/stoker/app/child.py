@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
-from stoker.app.child_reports import ToWorker, raised, rss, signalled
+from stoker.app.child_reports import ToWorker, raised, signalled
 from stoker.core.duration import SECOND
 from stoker.core.job import Claim
 from stoker.errors import EnqueueError, NotSupported, StokerError
@@ -57,6 +57,7 @@ from stoker.runtime.channel import (
     to_child,
 )
 from stoker.runtime.following import checked_draft
+from stoker.runtime.memory import resident
 
 
 class Interrupted(BaseException):
@@ -165,7 +166,7 @@ class Performer:
             finally:
                 self._inside = False
             text, reason = definition.encode_result(value)
-            return Returned(text, reason, rss())
+            return Returned(text, reason, resident())
         except (asyncio.CancelledError, Interrupted) as error:
             if self._cancelled.up:
                 return Signalled(STOPPED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 
 import msgspec
@@ -12,6 +11,7 @@ from stoker.core.decide import name_of, text_of, trace_of
 from stoker.core.hiding import blanked
 from stoker.jobs.signals import Cancel, Discard, Retry, Signal, Snooze
 from stoker.runtime.channel import MAIN, FromChild, Logged, Raised, Signalled
+from stoker.runtime.memory import resident
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -42,27 +42,18 @@ def signalled(error: Signal) -> Signalled:
     """Report a signal."""
     match error:
         case Retry():
-            return Signalled("Retry", error.reason, error.delay, rss())
+            return Signalled("Retry", error.reason, error.delay, resident())
         case Snooze():
-            return Signalled("Snooze", "", error.delay, rss())
+            return Signalled("Snooze", "", error.delay, resident())
         case Cancel():
-            return Signalled("Cancel", error.reason, None, rss())
+            return Signalled("Cancel", error.reason, None, resident())
         case Discard():
-            return Signalled("Discard", error.reason, None, rss())
+            return Signalled("Discard", error.reason, None, resident())
         case _:
-            return Signalled("Discard", f"an unknown signal: {error!r}", None, rss())
+            return Signalled("Discard", f"an unknown signal: {error!r}", None, resident())
 
 
 def raised(error: BaseException, hidden: tuple[str, ...] = ()) -> Raised:
     """Report an error, without what is hidden."""
     kinds = tuple(name_of(kind).replace(MAIN, "__main__") for kind in type(error).__mro__[:-1])
-    return Raised(kinds, text_of(error, hidden), blanked(trace_of(error).replace(MAIN, "__main__"), hidden), rss())
-
-
-def rss() -> int:
-    """Give this process's memory in bytes; 0 where that is not known."""
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 for each attempt
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
+    return Raised(kinds, text_of(error, hidden), blanked(trace_of(error).replace(MAIN, "__main__"), hidden), resident())

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def print_banner(
-    app: Stoker[Any], asked: Invocation, workers: Sequence[Worker] = (), *, address: str | None = None
+    app: Stoker[Any],
+    asked: Invocation,
+    workers: Sequence[Worker] = (),
+    *,
+    address: str | None = None,
+    processes: int = 1,
 ) -> None:
     """Print the banner; with ``--json`` nothing, for then the answer alone is printed."""
     if asked.as_json:
@@ -29,6 +34,8 @@ def print_banner(
         name = worker.store_name
         for key, text in _lines(name, shown_url(app, name), worker.plan):
             click.echo(f"  {key:7}  {text}")
+    if processes > 1:
+        click.echo(f"  {'run by':7}  {processes} processes, each with so many slots")
 
 
 def _lines(name: str, url: str, plan: WorkerPlan) -> Iterator[tuple[str, str]]:

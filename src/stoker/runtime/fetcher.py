@@ -101,6 +101,8 @@ class Fetcher:
         """The queues whose pool has room: some may have to wait for their turn to be asked."""
         self._dry: set[str] = set()
         """The queues that gave less than was asked of them since the last sleep."""
+        self.answered = clock.monotonic()
+        """When the store answered last, in monotonic seconds."""
         self.finishing = False
         """Whether the worker is to empty its store: then suspects wait here; given back they would look like later."""
         self.idle = asyncio.Event()
@@ -194,9 +196,11 @@ class Fetcher:
             command = self._store.claim(demand, names, routes, token, self._worker, plan.lease, oldest=True)
         else:
             command = self._store.claim(demand, names, routes, token, self._worker, plan.lease)
+        self._leases.ask(token)
         self._asked = asyncio.ensure_future(self._store.arun(command))
         claimed = await asyncio.shield(self._asked)
         self._asked = None
+        self.answered = self._clock.monotonic()
         self._leases.take(token, claimed.claims, self._clock.monotonic())
         self._since_oldest += len(claimed.claims)
         return claimed

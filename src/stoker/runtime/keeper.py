@@ -52,7 +52,7 @@ class Keeper:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._turned = clock.monotonic()
+        self._turned = self.answered = clock.monotonic()
         self._reported = False
         self.stopping = False
         """Whether the leases are marked as of a worker that shuts down in order."""
@@ -80,6 +80,7 @@ class Keeper:
         self._reported = False
         if tokens:
             extended = self._store.run(self._store.extend(tokens, self._lease, stopping=self.stopping))
+            self.answered = self._clock.monotonic()
             if extended.missing or extended.cancel:
                 self._hand_over(extended)
         if self._notes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from stoker.core.job import Claim, Token
 
@@ -13,11 +13,18 @@ class Leases:
     def __init__(self) -> None:
         self._open: dict[Token, int] = {}
         self._taken: dict[Token, float] = {}
+        self.told: Callable[[str, Token], None] | None = None
+        """Hears of each token when it is asked for (``+``) and when it is over (``-``)."""
 
     @property
     def tokens(self) -> tuple[Token, ...]:
         """The tokens to keep alive; safe to call from the keeper's thread."""
         return tuple(self._open)
+
+    def ask(self, token: Token) -> None:
+        """Say that a claim under this token is about to be sent."""
+        if self.told is not None:
+            self.told("+", token)
 
     def take(self, token: Token, claims: Iterable[Claim], now: float) -> None:
         """Open a lease for the claims of one call; ``now`` in monotonic seconds."""
@@ -25,6 +32,8 @@ class Leases:
         if count:
             self._open[token] = count
             self._taken[token] = now
+        elif self.told is not None:
+            self.told("-", token)
 
     def release(self, token: Token) -> None:
         """Count one claim as over; the lease is forgotten with its last."""
@@ -38,8 +47,10 @@ class Leases:
 
     def forget(self, token: Token) -> None:
         """Drop a lease whatever is open under it."""
-        self._open.pop(token, None)
+        known = self._open.pop(token, None)
         self._taken.pop(token, None)
+        if known is not None and self.told is not None:
+            self.told("-", token)
 
     def taken_at(self, token: Token) -> float:
         """Tell when a lease was taken, in monotonic seconds; 0 if it is not held."""

@@ -28,8 +28,10 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def stop_on_signals(stop: Callable[[], None]) -> AsyncIterator[None]:
+async def stop_on_signals(stop: Callable[[], None], leave: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
     """Call ``stop`` at the first SIGTERM or SIGINT and leave the process at the second, with exit code 130.
+
+    ``leave`` is called before that.
 
     What the store was told at the first signal makes the second one harmless: the running jobs go back uncounted when
     their lease ends. Outside the main thread, where Python cannot take signals, nothing is installed.
@@ -46,6 +48,7 @@ async def stop_on_signals(stop: Callable[[], None]) -> AsyncIterator[None]:
         if seen > 1:
             sys.stderr.write("second signal: leaving at once; running jobs go back when their lease ends\n")
             sys.stderr.flush()
+            leave()
             os._exit(SECOND_SIGNAL)
         stop()
 

@@ -181,6 +181,20 @@ class Worker:
         """How many attempts have ended here."""
         return sum(pool.performed for pool in self.pools)
 
+    @property
+    def busy(self) -> int:
+        """How many jobs run; called from any thread."""
+        return sum(1 for pool in self.pools for slot in tuple(pool.slots) if slot.claim is not None)
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the store answered last."""
+        return self._clock.monotonic() - max(self._fetcher.answered, self.keeper.answered)
+
+    def witness(self, told: Callable[[str, Token], None]) -> None:
+        """Tell of each lease when it is asked for and when it is over."""
+        self._leases.told = told
+
     def running(self) -> Iterator[Slot]:
         """Give the slots that perform a job just now."""
         for pool in self.pools:
@@ -394,6 +408,4 @@ class Worker:
         )
 
     def _busyness(self) -> Busyness:
-        # Called from the keeper's thread, hence the copies.
-        running = sum(1 for pool in self.pools for slot in tuple(pool.slots) if slot.claim is not None)
-        return Busyness(running, self.performed, self.keeper.stopping)
+        return Busyness(self.busy, self.performed, self.keeper.stopping)

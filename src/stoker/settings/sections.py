@@ -29,7 +29,6 @@ UNUSED: Final = frozenset(
     {
         "queue.dangerously_flush",
         "retiring",
-        "workers.processes",
     }
 )
 """Keys that are read, but that nothing acts upon yet; whoever sets one is told."""

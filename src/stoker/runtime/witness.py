@@ -1,0 +1,68 @@
+"""What a supervised worker process tells its supervisor: the leases that it holds, and every second how it stands.
+
+So the supervisor can give the jobs of a process that it saw die back at once. Nothing here ever waits: a supervisor
+that does not listen must not stop a worker; what is not told then is taken back when its lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from stoker.core.job import Token
+from stoker.runtime.pulse import Pulse
+
+INTERVAL: Final = 1.0
+_encoder: Final = msgspec.json.Encoder()
+
+
+class Witness:
+    """The child's end of the channel, a socket by its file descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._ended = threading.Event()
+        os.set_blocking(descriptor, False)
+
+    def of(self, store: str) -> Callable[[str, Token], None]:
+        """Give what tells of the leases of one store: ``+`` when one is asked for, ``-`` when it is over."""
+
+        def tell(sign: str, token: Token) -> None:
+            self._write(f"{sign}{store} {token}\n".encode())
+
+        return tell
+
+    def start(self, pulse: Callable[[], Pulse], gone: Callable[[], None]) -> None:
+        """Begin to send pulses; ``gone`` is called on the event loop when the supervisor is no more."""
+        loop = asyncio.get_running_loop()
+
+        def heard() -> None:
+            with contextlib.suppress(BlockingIOError):
+                if not os.read(self._descriptor, 1024):
+                    loop.remove_reader(self._descriptor)
+                    gone()
+
+        loop.add_reader(self._descriptor, heard)
+        threading.Thread(target=self._beat, args=(pulse,), name="stoker-pulse", daemon=True).start()
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._ended.set()
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+
+    def _beat(self, pulse: Callable[[], Pulse]) -> None:
+        while True:
+            self._write(_encoder.encode(pulse()) + b"\n")
+            if self._ended.wait(INTERVAL):
+                return
+
+    def _write(self, line: bytes) -> None:
+        # A line is shorter than what a pipe takes as a whole; one that finds it full is not told.
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, line)
