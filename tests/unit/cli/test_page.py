@@ -31,7 +31,8 @@ ALL = dict(commands(program))
 
 def options(command: click.Command) -> list[str]:
     params = command.get_params(click.Context(command))
-    return [name for param in params if isinstance(param, click.Option) for name in param.opts]
+    shown = [param for param in params if isinstance(param, click.Option) and not param.hidden]
+    return [name for param in shown for name in param.opts]
 
 
 @pytest.mark.parametrize("path", list(ALL))
