@@ -120,10 +120,14 @@ class Performer:
     # -- listening ---------------------------------------------------------------------------------------------------
 
     def _hear(self) -> ToChild:
-        header = self._incoming.read(HEADER.size)
-        if len(header) < HEADER.size:
+        try:
+            header = self._incoming.read(HEADER.size)
+            body = self._incoming.read(HEADER.unpack(header)[0]) if len(header) == HEADER.size else b""
+        except OSError:
+            body = b""  # it was killed with messages of ours unread
+        if not body:
             os._exit(0)  # the worker is gone: whoever gets its jobs must not find them running here
-        return to_child.decode(self._incoming.read(HEADER.unpack(header)[0]))
+        return to_child.decode(body)
 
     def _listen(self) -> None:
         while True:

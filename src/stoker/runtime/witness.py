@@ -43,10 +43,15 @@ class Witness:
         loop = asyncio.get_running_loop()
 
         def heard() -> None:
-            with contextlib.suppress(BlockingIOError):
-                if not os.read(self._descriptor, 1024):
-                    loop.remove_reader(self._descriptor)
-                    gone()
+            try:
+                here = os.read(self._descriptor, 1024)
+            except BlockingIOError:
+                return
+            except OSError:
+                here = b""  # it was killed with lines of ours unread
+            if not here:
+                loop.remove_reader(self._descriptor)
+                gone()
 
         loop.add_reader(self._descriptor, heard)
         threading.Thread(target=self._beat, args=(pulse,), name="stoker-pulse", daemon=True).start()
