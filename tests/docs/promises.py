@@ -43,6 +43,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.RESTORE: "import jobs with their states (in no store yet)",
     Capability.NOTE: "progress and checkpoints",
     Capability.LIMITS: "limits on running jobs and rates, across workers",
+    Capability.OVERRIDE: "limits, rates, timeouts and attempts said at run time, with who said it",
     Capability.TICK: "periodic jobs, each tick enqueued once",
     Capability.BATCH: "batches (in no store yet)",
 }

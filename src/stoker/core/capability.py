@@ -32,6 +32,8 @@ class Capability(Flag):
     """`note`, `saved`: progress and checkpoints of running jobs."""
     LIMITS = auto()
     """`admit`, `define`: limits on running jobs and rates, across workers."""
+    OVERRIDE = auto()
+    """`override`, `overrides`, `override_history`: limits, rates, timeouts and attempts said at run time."""
     TICK = auto()
     """`register`, `entries`, `tick`, `pause_entries`, `remove_entries`: periodic entries, each tick at most once."""
     BATCH = auto()

@@ -34,6 +34,7 @@ from stoker.core.job import (
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
+from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.errors import ConfigurationError, EnqueueError, NotSupported
@@ -287,6 +288,21 @@ class Store(ABC):
         A gate whose rule nobody has defined lets everything in. A lower limit lets go of no job that has its place.
         """
         self._refuse("define", Capability.LIMITS)
+
+    def override(self, name: str, text: str | None, by: str) -> Command[bool]:
+        """Keep what is said of a job name, or take it back where that is None; tells whether this changed anything.
+
+        A change is written into the history too, with who made it and the store's time.
+        """
+        self._refuse("override", Capability.OVERRIDE)
+
+    def overrides(self) -> Command[list[Overriding]]:
+        """Give what is said of all names, by name."""
+        self._refuse("overrides", Capability.OVERRIDE)
+
+    def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
+        """Give the latest changes of a name, the newest first."""
+        self._refuse("override_history", Capability.OVERRIDE)
 
     def register(self, application: str, entries: Sequence[NewEntry], declared: bool, call: CallId) -> Command[Entries]:
         """Keep periodic entries of an application and give all that it has.

@@ -19,6 +19,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.override import Overriding
 from stoker.core.periodic import Entry
 from stoker.stores.memory.agenda import Agenda
 from stoker.stores.memory.gates import Gates
@@ -53,6 +54,8 @@ class Contents:
         """Periodic entries by application and name."""
         self.ticked: dict[tuple[str, str], CallId] = {}
         """The call that ticked each of them last."""
+        self.overrides: dict[str, Overriding] = {}
+        self.override_history: list[Overriding] = []
         self.numbers = count(1)
         """Ids and places in lanes."""
 

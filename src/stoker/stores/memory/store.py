@@ -29,6 +29,7 @@ from stoker.core.job import (
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
+from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
@@ -36,7 +37,7 @@ from stoker.drivers.forks import follow_forks
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
-from stoker.stores.memory import control, intake, look, noting, periodic, upkeep, work
+from stoker.stores.memory import control, intake, look, noting, overriding, periodic, upkeep, work
 from stoker.stores.memory.contents import Contents
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class MemoryStore(Store):
         | Capability.TICK
         | Capability.NOTE
         | Capability.LIMITS
+        | Capability.OVERRIDE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -217,6 +219,15 @@ class MemoryStore(Store):
 
     def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
         return _command("define", lambda contents: contents.gates.define(rules, replace=replace))
+
+    def override(self, name: str, text: str | None, by: str) -> Command[bool]:
+        return _command("override", lambda contents: overriding.override(contents, name, text, by))
+
+    def overrides(self) -> Command[list[Overriding]]:
+        return _command("overrides", overriding.overrides, writes=False)
+
+    def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
+        return _command("override_history", lambda contents: overriding.history(contents, name, limit), writes=False)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return _command("beat", lambda contents: look.beat(contents, worker, ttl))

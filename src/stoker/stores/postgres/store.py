@@ -30,6 +30,7 @@ from stoker.core.job import (
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
+from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.postgres import PostgresDriver
@@ -48,6 +49,7 @@ from stoker.stores.postgres import (
     intake,
     look,
     noting,
+    overriding,
     periodic,
     schema,
     settling,
@@ -84,6 +86,7 @@ class PostgresStore(Store):
         | Capability.TICK
         | Capability.NOTE
         | Capability.LIMITS
+        | Capability.OVERRIDE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -290,6 +293,15 @@ class PostgresStore(Store):
 
     def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
         return Command("define", (gates.define_step(rules, replace=replace),), lambda _: None)
+
+    def override(self, name: str, text: str | None, by: str) -> Command[bool]:
+        return Command("override", (overriding.override_step(name, text, by),), overriding.changed)
+
+    def overrides(self) -> Command[list[Overriding]]:
+        return _reading("overrides", Sql(overriding.ALL, {}), overriding.read)
+
+    def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
+        return _reading("override_history", Sql(overriding.HISTORY, {"name": name, "limit": limit}), overriding.read)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return Command("beat", (look.beat_step(worker, ttl),), lambda _: None, durable=False)

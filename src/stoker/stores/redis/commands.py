@@ -34,6 +34,7 @@ KEYS: Final = (
     "entries",
     *("gates", "waiting", "places", "unheard", "spent", "stirred", "parked", "lines"),
     *("buckets", "filled", "alarms", "rules"),
+    *("overrides", "override_texts", "override_notes"),
 )
 """Every key of a store, without its prefix."""
 

@@ -29,6 +29,7 @@ from stoker.core.job import (
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
+from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.redis import RedisDriver
@@ -36,7 +37,7 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
-from stoker.stores.redis import control, intake, look, noting, periodic, work
+from stoker.stores.redis import control, intake, look, noting, overriding, periodic, work
 from stoker.stores.redis.commands import Scripts
 from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
@@ -64,6 +65,7 @@ class RedisStore(Store):
         | Capability.TICK
         | Capability.NOTE
         | Capability.LIMITS
+        | Capability.OVERRIDE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -245,6 +247,15 @@ class RedisStore(Store):
 
     def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
         return self._scripts.command("define", look.rules_args(rules, replace=replace), lambda _: None)
+
+    def override(self, name: str, text: str | None, by: str) -> Command[bool]:
+        return self._scripts.command("override", overriding.args(name, text, by), bool)
+
+    def overrides(self) -> Command[list[Overriding]]:
+        return self._scripts.command("overrides", [], overriding.read)
+
+    def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
+        return self._scripts.command("override_history", [name, limit], overriding.read, script="overrides")
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return self._scripts.command("beat", look.beat_args(worker, ttl), lambda _: None)

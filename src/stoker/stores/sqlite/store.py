@@ -31,6 +31,7 @@ from stoker.core.job import (
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.note import Note
+from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.sqlite import SqliteDriver
@@ -39,7 +40,20 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
-from stoker.stores.sqlite import control, gates, intake, look, noting, periodic, schema, settling, unique, upkeep, work
+from stoker.stores.sqlite import (
+    control,
+    gates,
+    intake,
+    look,
+    noting,
+    overriding,
+    periodic,
+    schema,
+    settling,
+    unique,
+    upkeep,
+    work,
+)
 from stoker.stores.sqlite.commands import Sheds
 from stoker.stores.sqlite.expiry import expire_steps
 from stoker.stores.sqlite.following import with_following
@@ -68,6 +82,7 @@ class SqliteStore(Store):
         | Capability.TICK
         | Capability.NOTE
         | Capability.LIMITS
+        | Capability.OVERRIDE
         | Capability.SCHEDULE
         | Capability.PRIORITY
         | Capability.UNIQUE
@@ -282,6 +297,16 @@ class SqliteStore(Store):
 
     def define(self, rules: Sequence[Rule], *, replace: bool) -> Command[None]:
         return Rings("define", gates.define_steps(rules, replace=replace), lambda _: None)
+
+    def override(self, name: str, text: str | None, by: str) -> Command[bool]:
+        return Command("override", overriding.override_steps(name, text, by), overriding.changed)
+
+    def overrides(self) -> Command[list[Overriding]]:
+        return Command("overrides", (Sql(overriding.ALL, {}),), overriding.read, writes=False)
+
+    def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
+        step = Sql(overriding.HISTORY, {"name": name, "limit": limit})
+        return Command("override_history", (step,), overriding.read, writes=False)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return Command("beat", (look.beat_step(worker, ttl),), lambda _: None, durable=False)

@@ -18,6 +18,7 @@ from stoker.testing.contract.limit_races import LimitRaceContract
 from stoker.testing.contract.limits import GateContract, GatedControlContract, RateContract, SequenceContract
 from stoker.testing.contract.model import ModelContract
 from stoker.testing.contract.note import NoteContract
+from stoker.testing.contract.overrides import OverrideContract
 from stoker.testing.contract.periodic import PauseEntryContract, RegisterContract, RemoveEntryContract, TickContract
 from stoker.testing.contract.races import ProcessRaceContract, ThreadRaceContract
 from stoker.testing.contract.refusals import HandleContract, RefusalContract
@@ -56,6 +57,7 @@ class StoreContract(
     RateContract,
     SequenceContract,
     LimitRaceContract,
+    OverrideContract,
     ControlContract,
     FindContract,
     CountContract,
