@@ -26,6 +26,7 @@ from stoker.core.job import (
     WorkerInfo,
     new_call,
 )
+from stoker.core.override import Override, Overriding
 from stoker.core.routes import takes
 from stoker.errors import JobNotFound, StoreError
 from stoker.stores.base import Store
@@ -140,6 +141,19 @@ class Operations:
         for row in self.counts():
             states.setdefault(row.name, {state.value: 0 for state in State})[row.state] += row.count
         return [NameStatus(name, name in paused, name in served, states[name]) for name in sorted(states)]
+
+    def override(self, name: str, override: Override | None, by: str) -> bool:
+        """Say what holds for a job name at run time, or take it back; tells whether that changed anything."""
+        text = None if override is None or override == Override() else msgspec.json.encode(override).decode()
+        return self._store.run(self._store.override(name, text, by))
+
+    def overrides(self) -> list[Overriding]:
+        """Give what is said of all names."""
+        return self._store.run(self._store.overrides())
+
+    def override_history(self, name: str, limit: int = 20) -> list[Overriding]:
+        """Give the latest changes of what is said of a name, the newest first."""
+        return self._store.run(self._store.override_history(name, limit))
 
     def paused(self) -> Sequence[Pause]:
         """Give what is paused."""

@@ -6,6 +6,7 @@ import click
 
 from stoker.cli.invocation import Family, current
 from stoker.cli.output import print_json, print_table
+from stoker.cli.overriding import override
 from stoker.cli.pausing import pause, resume
 from stoker.cli.stores import store_option
 from stoker.core.job import State
@@ -13,7 +14,7 @@ from stoker.core.job import State
 
 @click.group(cls=Family)
 def names() -> None:
-    """List, pause and resume job names."""
+    """List, pause, resume and override job names."""
 
 
 @names.command("list")
@@ -41,3 +42,38 @@ def pause_names(names: tuple[str, ...], store: str | None) -> None:
 def resume_names(names: tuple[str, ...], store: str | None) -> None:
     """Let workers take jobs of these names again."""
     resume("name", names, store)
+
+
+@names.command("override")
+@click.argument("name", metavar="NAME")
+@click.option("--limit", "limits", multiple=True, metavar="[BY=]N", help="How many run at once: 5, or tenant=5.")
+@click.option("--rate", "rates", multiple=True, metavar="[BY=]N/TIME", help="How many start in a time: 100/1m.")
+@click.option("--timeout", metavar="TIME", help='How long an attempt may take; "none" for ever.')
+@click.option("--max-attempts", type=click.IntRange(min=1), metavar="N", help="How many attempts may fail.")
+@click.option("--clear", is_flag=True, help="Take everything back: the code says again what holds.")
+@click.option("--by", metavar="WHO", help="Who says so, for the history; else your user and host.")
+@store_option
+def override_name(
+    name: str,
+    limits: tuple[str, ...],
+    rates: tuple[str, ...],
+    timeout: str | None,
+    max_attempts: int | None,
+    clear: bool,
+    by: str | None,
+    store: str | None,
+) -> None:
+    """Say what holds for a job name in place of its code, within seconds; without options show it and its history.
+
+    A limit or rate can be overridden where the job has one.
+    """
+    override(
+        name,
+        store,
+        limits=limits,
+        rates=rates,
+        timeout=timeout,
+        max_attempts=max_attempts,
+        clear=clear,
+        by=by,
+    )

@@ -48,6 +48,12 @@ class Admission:
         self._wanted = asyncio.Event()
         self._ending = False
         self._active = bool(rules)
+        self._defined = not rules
+
+    def redefine(self, rules: Sequence[Rule]) -> None:
+        """Take other rules, and tell the store."""
+        self._rules, self._defined = tuple(rules), False
+        self._wanted.set()
 
     def want(self) -> None:
         """Look soon: jobs may have come."""
@@ -72,12 +78,16 @@ class Admission:
 
     async def run(self) -> None:
         """Say what the rules are, then admit for ever; cancelled by the worker when it stops."""
-        delay, defined = FIRST_DELAY, not self._rules
+        delay = FIRST_DELAY
         while True:
             try:
-                if not defined:
-                    await self._store.arun(self._store.define(self._rules, replace=True))
-                    defined = True
+                if not self._defined:
+                    self._defined = True
+                    try:
+                        await self._store.arun(self._store.define(self._rules, replace=True))
+                    except BaseException:
+                        self._defined = False
+                        raise
                 self._wanted.clear()
                 pause = self._pause_after(await self._store.arun(self._store.admit(BATCH)))
                 if delay > FIRST_DELAY:

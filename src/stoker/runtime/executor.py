@@ -73,6 +73,7 @@ class Executor:
         children: Children | None = None,
         misfit_after: int | None = 86_400 * SECOND,
         mark_started: Callable[[Claim], Awaitable[None]] | None = None,
+        timeout: Callable[[DefinedJob[Any]], int | None] | None = None,
     ) -> None:
         self._definitions = definitions
         self._state = state
@@ -88,6 +89,7 @@ class Executor:
         self._children = children
         self._misfit_after = misfit_after
         self._mark_started = mark_started
+        self._timeout = timeout or (lambda definition: definition.timeout_within(defaults))
 
     async def attempt(self, claim: Claim, slot: Slot) -> Outcome:
         """Run one attempt and say how it ended; never raises for what a job does."""
@@ -148,7 +150,7 @@ class Executor:
         slot.started = started = self._clock.monotonic()
         if self._events.wants(AttemptStarted):
             self._events.emit(AttemptStarted(claim))
-        timeout = definition.timeout_within(self._defaults)
+        timeout = self._timeout(definition)
         if definition.wants_context or self._middleware or slot.threaded or apart:
             deadline = None if timeout is None else as_datetime(self._clock.now() + timeout)
             slot.cancelled = Flag()
@@ -208,7 +210,7 @@ class Executor:
         return self._threads.run(functools.partial(definition.call, arguments, context))
 
     async def _call_apart(self, definition: DefinedJob[Any], children: Children, slot: Slot) -> Any:
-        claim, timeout = slot.claim, definition.timeout_within(self._defaults)
+        claim, timeout = slot.claim, self._timeout(definition)
         if claim is None:
             raise RuntimeError("an attempt without a claim")
         place = Place(definition.handler.__module__, definition.handler.__qualname__)
@@ -265,7 +267,7 @@ class Executor:
                 return Failed(error, _trace(error), None, duration)
 
     def _timed_out(self, definition: DefinedJob[Any], trace: str, duration: int) -> Outcome:
-        timeout = definition.timeout_within(self._defaults) or 0
+        timeout = self._timeout(definition) or 0
         return Failed(JobTimeout(f"ran longer than its timeout of {in_words(timeout)}"), trace, None, duration)
 
     def _since(self, started: float) -> int:

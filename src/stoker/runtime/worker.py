@@ -37,6 +37,8 @@ from stoker.runtime.leases import Leases
 from stoker.runtime.loop import cancelled, sleep, tick_for_ever
 from stoker.runtime.maintenance import Maintenance
 from stoker.runtime.notes import Notes
+from stoker.runtime.overriding import INTERVAL as OVERRIDES_INTERVAL
+from stoker.runtime.overriding import Overrides
 from stoker.runtime.periodic import Periodic
 from stoker.runtime.plan import PeriodicPlan, WorkerPlan
 from stoker.runtime.presence import Busyness, Presence
@@ -91,6 +93,9 @@ class Worker:
         self._threads = Threads(plan.concurrency)
         self._notes = Notes(store, clock, events)
         self._children = None if children is None else Children(children, self._notes, clock)
+        limited = [name for name, job in definitions.items() if job.rules.bounds]
+        self._admission = Admission(store, clock, events, rules, limited, defaults.limits)
+        self._overrides = Overrides(store, defaults, rules, self._admission.redefine)
         self._executor = Executor(
             definitions,
             state=state,
@@ -106,9 +111,8 @@ class Worker:
             children=self._children,
             misfit_after=plan.misfit_after,
             mark_started=self._mark_started,
+            timeout=self._overrides.timeout,
         )
-        limited = [name for name, job in definitions.items() if job.rules.bounds]
-        self._admission = Admission(store, clock, events, rules, limited, defaults.limits)
         self._settler = Settler(store, events, clock, self._leases.release, self._relieved)
         self.gate = SuspectGate()
         turn = Turn(clock)
@@ -220,6 +224,8 @@ class Worker:
             ticks.append(("trim", self._trimming.tick, TRIM_INTERVAL))
         if self._children is not None:
             ticks.append(("tidy", self._children.tidy, 30.0))
+        if self.store.supports(Capability.OVERRIDE):
+            ticks.insert(0, ("overrides", self._overrides.tick, OVERRIDES_INTERVAL))
         services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
         if self._periodic is not None and not self._finish.is_set():
             services.append(self._periodic.run())
@@ -318,7 +324,8 @@ class Worker:
         if isinstance(outcome, GivenBack):
             self._given_back += 1
         self._admission.ending(claim)
-        policy = self._definitions[claim.name].policy
+        definition = self._definitions[claim.name]
+        claim, policy = self._overrides.claim(claim, definition), definition.policy
         try:
             settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
         except Exception as error:  # the user's backoff raised or gave nonsense
