@@ -7,6 +7,7 @@ from stoker.core.backoff import exponential, fixed, linear, power_minutes, sidek
 from stoker.core.duration import Duration
 from stoker.core.job import NewJob, State
 from stoker.jobs.breaker import Breaker
+from stoker.jobs.budget import RetryBudget
 from stoker.jobs.compressing import Compress
 from stoker.jobs.context import Context
 from stoker.jobs.definition import AsyncJob, JobDefinition, SyncJob
@@ -48,6 +49,7 @@ __all__ = [
     "NewJob",
     "Rate",
     "Retry",
+    "RetryBudget",
     "Secret",
     "Snooze",
     "State",

@@ -16,6 +16,7 @@ from stoker.core.job import Due
 from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError, DefinitionError
 from stoker.jobs.breaker import Breaker
+from stoker.jobs.budget import RetryBudget
 from stoker.jobs.fidelity import difference
 from stoker.jobs.limits import Limit, Rate, bounds
 from stoker.jobs.obstacles import obstacle
@@ -188,6 +189,13 @@ def breaker(what: str, value: object) -> Breaker:
     raise DefinitionError(f"{what}: {value!r}: write Breaker(failures=…, within=…)")
 
 
+def retry_budget(what: str, value: object) -> RetryBudget:
+    """Check a retry budget."""
+    if isinstance(value, RetryBudget):
+        return value
+    raise DefinitionError(f"{what}: {value!r}: write RetryBudget(retries, per=…)")
+
+
 def unique(what: str, value: object) -> Unique | Literal[False]:
     """Check `unique`: True stands for Unique()."""
     if value is True:
@@ -246,6 +254,7 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "max_snoozes": whole(0),
     "expires": expires,
     "breaker": breaker,
+    "retry_budget": retry_budget,
     "unique": unique,
     "limit": lambda what, value: bounds(what, value, Limit),
     "rate": lambda what, value: bounds(what, value, Rate),

@@ -20,6 +20,7 @@ from stoker.core.limits import OF, Gate, Rule
 from stoker.core.routes import route_of
 from stoker.errors import DefinitionError
 from stoker.jobs.breaker import Breaker
+from stoker.jobs.budget import RetryBudget
 from stoker.jobs.checks import ENQUEUE_CHECKS, FOREVER, JOB_CHECKS, UNLIMITED
 from stoker.jobs.keeping import Predicate, rule_of
 from stoker.jobs.limits import Bound, Limit, Rate
@@ -63,6 +64,8 @@ class JobOptions(TypedDict, total=False):
     max_snoozes: int | None
     breaker: Breaker | None
     """When its jobs fail too often all of them wait until one succeeds as a probe."""
+    retry_budget: RetryBudget | None
+    """How many of its retries there are in a time; what is beyond comes later."""
     expires: Duration | None
     """A job that was not started so long after its enqueue is cancelled."""
     unique: bool | Unique | None
@@ -164,6 +167,7 @@ class JobRules:
     max_snoozes: int | None = None
     expires: Due | None = None
     breaker: Breaker | None = None
+    retry_budget: RetryBudget | None = None
     unique: Unique | Literal[False] | None = None
     limit: tuple[Bound, ...] = ()
     rate: tuple[Bound, ...] = ()

@@ -27,6 +27,7 @@ from stoker.jobs.options import Defaults
 from stoker.runtime.admission import Admission
 from stoker.runtime.breakers import INTERVAL as BREAKER_INTERVAL
 from stoker.runtime.breakers import Breakers
+from stoker.runtime.budgets import Budgets
 from stoker.runtime.children import ChildPlan, Children
 from stoker.runtime.completing import unless_committed
 from stoker.runtime.executor import Executor
@@ -122,6 +123,8 @@ class Worker:
         ]
         self.routes = Routes(store, plan, clock)
         breakers = {name: job.rules.breaker for name, job in definitions.items() if job.rules.breaker is not None}
+        budgets = {name: job.rules.retry_budget for name, job in definitions.items() if job.rules.retry_budget}
+        self._budgets = Budgets(budgets, clock) if budgets else None
         self._breakers = Breakers(store, self.id, plan.names, breakers, clock, events)
         self._fetcher = self._make_fetcher()
         self._presence = Presence(
@@ -330,6 +333,8 @@ class Worker:
             settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
         except Exception as error:  # the user's backoff raised or gave nonsense
             settlement = decide(claim, Failed(error, "the job's backoff failed"), Policy(), worker=self.id)
+        if self._budgets is not None:
+            settlement = self._budgets.spread(claim.name, settlement)
         if then:
             settlement = followed(settlement, outcome, then)
         self._settler.add(claim, settlement, completed)
