@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +17,7 @@ from stoker.core.job import JobId, StoredJob
 from stoker.errors import ResultUnavailable
 from stoker.jobs.sealing import is_sealed
 from tests.rigs.ledger import sql
+from tests.rigs.processes import ROOT
 
 OLD, NEW = Encrypt.new_key("old"), Encrypt.new_key("new")
 WORDS = "a readable secret "
@@ -106,3 +111,17 @@ def test_replaced_arguments_are_sealed_with_the_newer_key_and_filters_see_nothin
     assert again.handle(handle.id).result(timeout=5) == "second"
     rotated.close()
     app.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_sealed_job_in_a_process_of_its_own_shows_nothing_either(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    environment["SEALED_URL"] = f"sqlite:///{tmp_path}/jobs.sqlite3"
+    words = [sys.executable, "-m", "tests.integration.apps.sealed_apart"]
+    done = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True)
+
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["result"] == "open-sesame"
+    assert told["states"] == ["measure completed", "use completed", "use discarded"]
+    assert "open" not in json.dumps(told["stored"])
+    assert "open" not in done.stderr
