@@ -22,7 +22,7 @@ GUARD = """
 local real, declared = redis, {}
 for _, key in ipairs(KEYS) do declared[key] = true end
 local redis = {call = function(command, ...)
-  local keys = command == 'UNLINK' and {...} or {(...)}
+  local keys = (command == 'UNLINK' or command == 'DEL') and {...} or {(...)}
   if command ~= 'TIME' and command ~= 'PUBLISH' then
     for _, key in ipairs(keys) do
       if not declared[key] then error('undeclared key: ' .. command .. ' ' .. tostring(key)) end

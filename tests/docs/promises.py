@@ -38,6 +38,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.PAUSE: "pause queues and names",
     Capability.EXPIRY: "`expires=`: what was not started in time is cancelled",
     Capability.PRESENCE: "workers are known, with what they serve",
+    Capability.SIGNALS: "workers can be told from outside to go quiet or stop",
     Capability.NOTIFY: "an enqueue wakes waiting workers, in whatever process",
     Capability.EDIT: "change waiting jobs (in no store yet)",
     Capability.RESTORE: "import jobs with their states (in no store yet)",

@@ -6,12 +6,13 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stoker import Context, Discard, Snooze, Stoker, fixed
-from tests.rigs.processes import until
+from tests.rigs.processes import Processes, processes, until
 from tests.rigs.ruby import Ruby
 from tests.rigs.valkey import Valkey
 
@@ -206,3 +207,59 @@ def test_a_snooze_waits_in_the_schedule_and_a_discard_in_the_dead_set(shared: Sh
     ((klass, late),) = ruby.run("Sidekiq::ScheduledSet.new.map { |j| [j.klass, j.at - Time.now] }")
     assert (klass, round(late, -2)) == ("PyLater", 3600)
     assert ruby.run("Sidekiq::DeadSet.new.map { |j| [j.klass, j['error_message']] }") == [["PyGivesUp", "no use"]]
+
+
+# -- Python's workers in Ruby's eyes -----------------------------------------------------------------------------------
+
+WORKER = "tests.integration.apps.beside_ruby"
+
+
+@pytest.fixture
+def crew(own_redis: Valkey, tmp_path: Path) -> Iterator[Processes]:
+    with processes(tmp_path, BESIDE_URL=own_redis.url, STOKER_WORKERS__LEASE="2s") as started:
+        yield started
+
+
+def test_rubys_api_and_pages_show_a_python_worker_its_work_and_that_it_was_quieted(
+    shared: Shared, ruby: Ruby, crew: Processes
+) -> None:
+    process = crew.start(WORKER)
+    ruby.push("PyLong", 1)
+    until(lambda: shared.redis.keys("*:workers"), 30)
+
+    ((name, busy, queues, quiet),) = ruby.run(
+        "Sidekiq::ProcessSet.new.map { |x| [x['identity'], x['busy'], x['queues'], x.stopping?] }"
+    )
+    assert (busy, queues, quiet) == (1, ["default", "python"], False)
+    work = ruby.run("Sidekiq::Workers.new.map { |pid, tid, w| [pid, w['queue'], w['payload']['class']] }")
+    assert work == [[name, "python", "PyLong"]]
+    page = ruby.pages("/busy")["/busy"]
+    assert (page[0], "PyLong" in page[1], str(process.pid) in page[1]) == (200, True, True)
+    (worker,) = shared.app.store().run(shared.app.store().workers())
+    assert (worker.pid, worker.queues) == (process.pid, ("default", "python"))
+
+    ruby.run("Sidekiq::ProcessSet.new.each { |x| x.dump_threads; x.quiet! }; nil")
+    until(lambda: "was told: quiet" in crew.output(), 30)
+    assert "beside_ruby.py" in crew.output()
+    ruby.push("PyLong", 2)
+    shared.redis.set("go", 1)
+    until(lambda: shared.redis.llen("ended"), 20)
+    until(lambda: ruby.run("Sidekiq::ProcessSet.new.map(&:stopping?)") == [True], 20)
+    assert (process.poll(), shared.redis.llen("queue:python")) == (None, 1)
+
+    ruby.run("Sidekiq::ProcessSet.new.each(&:stop!); nil")
+    assert process.wait(30) == 0
+    assert (shared.redis.lrange("began", 0, -1), ruby.run("Sidekiq::ProcessSet.new.size")) == ([b"1"], 0)
+
+
+def test_no_job_is_lost_with_a_killed_worker(shared: Shared, ruby: Ruby, crew: Processes) -> None:
+    first = crew.start(WORKER)
+    ruby.run("5.times { |n| Sidekiq::Client.push('class' => 'PyLong', 'queue' => 'python', 'args' => [n]) }; nil")
+    until(lambda: shared.redis.llen("began") == 5, 30)
+    first.kill()
+    shared.redis.set("go", 1)
+    crew.start(WORKER)
+    until(lambda: shared.redis.llen("ended") == 5, 40)
+
+    assert sorted(shared.redis.lrange("ended", 0, -1)) == [b"%d" % n for n in range(5)]
+    assert (shared.redis.llen("queue:python"), shared.redis.zcard("dead")) == (0, 0)

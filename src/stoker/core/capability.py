@@ -20,6 +20,8 @@ class Capability(Flag):
     """`pause`, `paused`: stop and resume queues and names."""
     PRESENCE = auto()
     """`beat`, `workers`: workers are known to each other."""
+    SIGNALS = auto()
+    """`orders`: workers can be told from outside to claim no more, to stop, or to say what they do."""
     RESULTS = auto()
     """`result`: endings and results can be asked for by id."""
     EDIT = auto()

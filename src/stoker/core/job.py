@@ -308,6 +308,16 @@ class WorkerInfo(msgspec.Struct, frozen=True):
     all_tags: bool = False
 
 
+class Order(StrEnum):
+    """What a worker is told to do."""
+
+    QUIET = "quiet"
+    """Claim no more, and go on with what runs."""
+    STOP = "stop"
+    DUMP = "dump"
+    """Log what every thread is doing."""
+
+
 class Pause(msgspec.Struct, frozen=True):
     """Something paused: a queue or a job name."""
 

@@ -105,6 +105,8 @@ class Fetcher:
         """When the store answered last, in monotonic seconds."""
         self.finishing = False
         """Whether the worker is to empty its store: then suspects wait here; given back they would look like later."""
+        self.quiet = False
+        """Whether nothing more is to be claimed, although the worker goes on."""
         self.idle = asyncio.Event()
         """Set while the last claim came back empty and nothing runs."""
 
@@ -228,6 +230,8 @@ class Fetcher:
     def _demand(self) -> dict[str, int]:
         """Split each pool's room over its queues."""
         demand: dict[str, int] = {}
+        if self.quiet:
+            return demand
         if self._unsettled() > 2 * MOST_PREFETCH:
             return demand
         self._asked_of.clear()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.job import Extended, Token
@@ -19,6 +20,7 @@ from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import LoopStuck, StoreFailed
 
+T = TypeVar("T")
 log = logging.getLogger("stoker")
 
 
@@ -86,6 +88,11 @@ class Keeper:
         if self._notes:
             self._notes.send()
         self._beat()
+
+    def on_loop(self, act: Callable[[T], None], value: T) -> None:
+        """Do something on the event loop, from whatever thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(act, value)
 
     def _run(self) -> None:
         while not self._ended.wait(self._interval):

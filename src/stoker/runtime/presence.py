@@ -10,7 +10,7 @@ from typing import NamedTuple
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.duration import SECOND
-from stoker.core.job import WorkerInfo
+from stoker.core.job import Order, WorkerInfo
 from stoker.runtime.plan import PeriodicPlan, WorkerPlan
 from stoker.stores.base import Store
 
@@ -37,6 +37,7 @@ class Presence:
         clock: Clock,
         busyness: Callable[[], Busyness],
         periodic: Callable[[], PeriodicPlan | None] = lambda: None,
+        obey: Callable[[Order], None] = lambda order: None,
     ) -> None:
         self._store = store
         self._worker = worker
@@ -44,6 +45,7 @@ class Presence:
         self._clock = clock
         self._busyness = busyness
         self._periodic = periodic
+        self._obey = obey
         self._started_at = clock.now()
         self._rated = (clock.monotonic(), 0)
         self._next = 0.0
@@ -53,6 +55,9 @@ class Presence:
         if self._store.supports(Capability.PRESENCE) and self._clock.monotonic() >= self._next:
             self._next = self._clock.monotonic() + TTL / SECOND / 4
             self._store.run(self._store.beat(self._info(), TTL))
+            if self._store.supports(Capability.SIGNALS):
+                for order in self._store.run(self._store.orders(self._worker)):
+                    self._obey(order)
 
     async def announce(self) -> None:
         """Announce the worker now."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import Policy, decide, trace_of
 from stoker.core.duration import SECOND
-from stoker.core.job import Claim, Extended, JobId, NewJob, Token
+from stoker.core.job import Claim, Extended, JobId, NewJob, Order, Token
 from stoker.core.limits import Rule
 from stoker.core.outcome import CancelledByHandler, Failed, GivenBack, Outcome, Succeeded
 from stoker.core.settlement import Settlement
@@ -46,12 +47,15 @@ from stoker.runtime.presence import Busyness, Presence
 from stoker.runtime.routes import Routes
 from stoker.runtime.settler import Settler
 from stoker.runtime.slots import Interruption, Pool, Slot, SuspectGate, Turn
+from stoker.runtime.stacks import log_stacks
 from stoker.runtime.threads import Threads
 from stoker.runtime.trimming import INTERVAL as TRIM_INTERVAL
 from stoker.runtime.trimming import Trimming
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import JobOverdue, JobSlow, LeaseLost, WorkerStarted, WorkerStopped, WorkerStopping
+
+log = logging.getLogger("stoker")
 
 CANCEL_LATENCY = 2.0
 """A cancel request reaches a running job within so many seconds."""
@@ -128,7 +132,13 @@ class Worker:
         self._breakers = Breakers(store, self.id, plan.names, breakers, clock, events)
         self._fetcher = self._make_fetcher()
         self._presence = Presence(
-            store, self.id, plan, clock, self._busyness, lambda: None if self._finish.is_set() else periodic
+            store,
+            self.id,
+            plan,
+            clock,
+            self._busyness,
+            lambda: None if self._finish.is_set() else periodic,
+            self._ordered,
         )
         self.keeper = self._make_keeper()
         self._maintenance = Maintenance(store, self.id, clock, events, lease=plan.lease)
@@ -385,6 +395,25 @@ class Worker:
                 slot.slow_reported = True
                 self._events.emit(JobSlow(claim, round((now - slot.started) * SECOND)))
 
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    def _ordered(self, order: Order) -> None:
+        """Hear what somebody outside wants; called from the keeper's thread."""
+        self.keeper.on_loop(self._obey, order)
+
+    def _obey(self, order: Order) -> None:
+        log.warning("%s was told: %s", self.id, order.value)
+        match order:
+            case Order.QUIET:
+                self._fetcher.quiet = True
+                self._return_waiting()
+            case Order.STOP:
+                self.stop()
+            case Order.DUMP:
+                log_stacks()
+            case _:
+                assert_never(order)
+
     # -- parts -------------------------------------------------------------------------------------------------------
 
     def _make_fetcher(self) -> Fetcher:
@@ -420,4 +449,4 @@ class Worker:
         )
 
     def _busyness(self) -> Busyness:
-        return Busyness(self.busy, self.performed, self.keeper.stopping)
+        return Busyness(self.busy, self.performed, self.keeper.stopping or self._fetcher.quiet)

@@ -25,6 +25,7 @@ from stoker.core.job import (
     JobId,
     Moved,
     NewJob,
+    Order,
     Pause,
     QueueCount,
     Reclaimed,
@@ -248,6 +249,10 @@ class Store(ABC):
         What a worker claims although its time is over comes with the instant in its meta, and is for it to end.
         """
         self._refuse("expire", Capability.EXPIRY)
+
+    def orders(self, worker: str) -> Command[list[Order]]:
+        """Take what a worker was told to do since the last time, oldest first."""
+        self._refuse("orders", Capability.SIGNALS)
 
     def edit(self, only: Filter, limit: int, changes: Mapping[str, object]) -> Command[Changed]:
         """Change waiting jobs."""

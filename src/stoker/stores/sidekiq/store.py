@@ -17,16 +17,18 @@ from stoker.core.job import (
     JobId,
     Moved,
     NewJob,
+    Order,
     QueueCount,
     Reclaimed,
     Token,
+    WorkerInfo,
 )
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import Store, check_enqueue
-from stoker.stores.sidekiq import look, upkeep, work
+from stoker.stores.sidekiq import look, presence, upkeep, work
 from stoker.stores.sidekiq.commands import Scripts
 from stoker.stores.sidekiq.intake import intake
 from stoker.stores.sidekiq.urls import parse
@@ -44,7 +46,13 @@ class SidekiqStore(Store):
     """
 
     capabilities: ClassVar[Capability] = (
-        Capability.SCHEDULE | Capability.LEASE | Capability.NOTIFY | Capability.FENCED | Capability.ATOMIC
+        Capability.SCHEDULE
+        | Capability.LEASE
+        | Capability.NOTIFY
+        | Capability.FENCED
+        | Capability.ATOMIC
+        | Capability.PRESENCE
+        | Capability.SIGNALS
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
@@ -169,3 +177,12 @@ class SidekiqStore(Store):
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
         return self._scripts.command("lead", [role, holder, ttl], bool)
+
+    def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
+        return self._scripts.walk("beat", presence.beat(self._scripts, worker, ttl))
+
+    def workers(self) -> Command[list[WorkerInfo]]:
+        return self._scripts.walk("workers", presence.workers(self._scripts))
+
+    def orders(self, worker: str) -> Command[list[Order]]:
+        return presence.orders(self._scripts, worker)

@@ -35,6 +35,7 @@ VERBS: Final[Mapping[str, tuple[Capability, Callable[[Store], Command[object]]]]
     "beat": (Capability.PRESENCE, lambda store: store.beat(worker("crew-1"), 0)),
     "workers": (Capability.PRESENCE, lambda store: store.workers()),
     "expire": (Capability.EXPIRY, lambda store: store.expire(10)),
+    "orders": (Capability.SIGNALS, lambda store: store.orders("crew-1")),
     "edit": (Capability.EDIT, lambda store: store.edit(Filter(), 10, {})),
     "move": (Capability.EDIT, lambda store: store.move(Filter(), 10, "mail")),
     "restore": (Capability.RESTORE, lambda store: store.restore([], new_call())),

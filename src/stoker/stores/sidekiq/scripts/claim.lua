@@ -77,7 +77,7 @@ if #claims > 0 then
   in_parts(held, function(...) call('HSET', k_held, ...) end)
   call('HSET', k_held, '\0open', #claims)
   call('ZADD', k_leases, whole(now + lease), token)
-  call('HSET', k_holders, token, worker)
+  call('HSET', k_holders, token, whole(now) .. ' ' .. worker)
   for lane, count in pairs(lanes) do call('HINCRBY', k_busy, lane, count) end
 end
 return answer(claims)

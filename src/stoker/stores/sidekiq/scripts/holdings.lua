@@ -1,0 +1,3 @@
+-- keys: holders
+-- Gives the claims that there are, each with the time and the worker.
+return {whole(now), call('HGETALL', k_holders)}

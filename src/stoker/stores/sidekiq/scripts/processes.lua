@@ -1,0 +1,2 @@
+-- keys: processes
+return call('SMEMBERS', k_processes)
