@@ -32,13 +32,18 @@ def side_of(url: str) -> Side | None:
             from stoker.stores.redis.measuring import RedisSide
 
             return RedisSide(canonical_url(url), mask(url))
+        case scheme if scheme.startswith("sidekiq"):
+            from stoker.stores.sidekiq.measuring import SidekiqSide
+
+            return SidekiqSide(canonical_url(url), mask(url))
         case _:
             return None
 
 
 def elsewhere(url: str, place: str) -> str:
     """Give the URL of another place on the same server: a schema, or what all keys begin with."""
-    option = "schema" if scheme_of(url) == "postgresql" else "prefix"
+    scheme = scheme_of(url)
+    option = "schema" if scheme == "postgresql" else "namespace" if scheme.startswith("sidekiq") else "prefix"
     base, _, query = url.partition("?")
     options = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != option]
     return f"{base}?{urlencode([*options, (option, place)])}"
