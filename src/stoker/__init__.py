@@ -20,10 +20,12 @@ from stoker.jobs.keeping import Ended
 from stoker.jobs.limits import Limit, Rate
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import EnqueueOptions, JobOptions
+from stoker.jobs.passing import Step
 from stoker.jobs.record import JobRecord
 from stoker.jobs.sealing import BodyCodec
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
 from stoker.jobs.unique import Unique
+from stoker.jobs.workflow import Workflow, chain
 
 __all__ = [
     "JSON",
@@ -53,9 +55,12 @@ __all__ = [
     "Secret",
     "Snooze",
     "State",
+    "Step",
     "Stoker",
     "SyncJob",
     "Unique",
+    "Workflow",
+    "chain",
     "errors",
     "exponential",
     "fixed",

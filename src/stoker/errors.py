@@ -7,6 +7,8 @@ StokerError
 ├ EnqueueError            the job was refused before it was stored
 │ ├ ArgumentsError        the arguments do not fit the handler's signature, or cannot be carried
 │ ├ UnknownJob            no definition of that name in this application
+│ ├ BatchComplete         the batch has ended, or never was: nothing can be added
+│ ├ WorkflowError         steps that need each other in a circle, a result where none can be taken
 │ ├ DuplicateJob          `Unique(on_conflict="raise")` and the key is taken
 │ └ WrongDatabase         `transaction=` belongs to another database than the store
 ├ StoreError              (store, verb)
@@ -72,6 +74,21 @@ class DuplicateJob(EnqueueError):
         super().__init__(f"job {name!r} is already enqueued as {existing}")
         self.name = name
         self.existing = existing
+
+
+class BatchComplete(EnqueueError):
+    """A job was to be added to a batch that has ended, or that the store does not have; ``batch`` is its id."""
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(
+            f"batch {batch} is complete already, or not in this store: add jobs before its last one ends (from one of "
+            "its own jobs, or inside its `with` block), or open a new batch"
+        )
+        self.batch = batch
+
+
+class WorkflowError(EnqueueError):
+    """A workflow is put together wrongly: the message says which step, and what to write instead."""
 
 
 class WrongDatabase(EnqueueError):

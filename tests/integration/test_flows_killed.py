@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stoker import Stoker
+from stoker import Stoker, Workflow
 from stoker.core.filters import Filter
 from stoker.core.job import NewJob, StoredJob, new_call
 from stoker.stores.base import Store
@@ -75,3 +76,66 @@ def test_each_link_of_many_chains_is_enqueued_once_wherever_workers_die(scene: S
     assert set(jobs.values()) == {1}
     assert len(jobs) == chains * (length + 1)
     assert any(job.crashes for job in scene.jobs("link")), "no kill hit a running job"
+
+
+@pytest.mark.timeout(240)
+def test_workflows_lose_no_step_and_run_no_callback_twice_wherever_workers_die(scene: Scene) -> None:
+    jobs = defined(scene.app)
+    flows, width = 20, 6
+    batches = []
+    for n in range(flows):
+        tell = jobs["tell"]
+        flow = Workflow(on_success=tell.draft("success"), on_failure=tell.draft("failure"))
+        parts = [flow.add(jobs["part"], n * width + one) for one in range(width)]
+        flow.add(jobs["report"], n, flow.add(jobs["gather"], n, [part.result for part in parts]).result)
+        batches.append(scene.app.start(flow))
+    scene.kill(5, 25)
+    until(lambda: all(batch.progress().success for batch in batches), 120, "all workflows succeeded")
+    until(lambda: not scene.store.run(scene.store.batches([], 1)), 60, "all was seen to")
+    until(lambda: scene.unfinished() == 0, 60, "all callbacks were performed")
+
+    assert Counter(job.args for job in scene.jobs("part")) == {f'{{"n":{n}}}': 1 for n in range(flows * width)}
+    assert len(scene.jobs("gather")) == len(scene.jobs("report")) == flows
+    totals = {n: sum(range(n * width, (n + 1) * width)) for n in range(flows)}
+    assert {job.args for job in scene.jobs("report")} == {f'{{"flow":{n},"total":{totals[n]}}}' for n in totals}
+    assert Counter(job.args for job in scene.jobs("tell")) == {'{"what":"success"}': flows}
+    assert any(job.crashes for name in ("part", "gather", "report") for job in scene.jobs(name)), "no kill hit"
+
+
+@pytest.mark.timeout(240)
+def test_a_batch_counts_each_of_its_jobs_once_wherever_workers_die(scene: Scene) -> None:
+    jobs = defined(scene.app)
+    total = 600
+    tell = jobs["tell"]
+    with scene.app.batch(on_success=tell.draft("success"), on_complete=tell.draft("complete")) as batch:
+        for first in range(0, total, 100):
+            batch.add(*[jobs["part"].draft(n) for n in range(first, first + 100)])
+    scene.kill(4, 80)
+    until(lambda: batch.progress().complete, 120, "the batch is complete")
+    until(lambda: not scene.store.run(scene.store.batches([], 1)), 60, "all was seen to")
+    until(lambda: scene.unfinished() == 0, 60, "its callbacks were performed")
+
+    standing = batch.progress()
+    assert (standing.total, standing.completed, standing.pending, standing.success) == (total, total, 0, True)
+    assert Counter(job.args for job in scene.jobs("tell")) == {'{"what":"success"}': 1, '{"what":"complete"}': 1}
+
+
+def defined(app: Stoker[None]) -> dict[str, Any]:
+    """Define the worker's jobs here too, without their handlers' code."""
+
+    @app.job(max_attempts=1)
+    def part(n: int) -> int:
+        return n
+
+    @app.job(max_attempts=1)
+    def gather(flow: int, values: list[int]) -> int:
+        return flow + len(values)
+
+    @app.job(max_attempts=1)
+    def report(flow: int, total: int) -> int:
+        return flow + total
+
+    @app.job
+    def tell(what: str) -> None: ...
+
+    return {job.name: job for job in (part, gather, report, tell)}

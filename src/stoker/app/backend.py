@@ -14,9 +14,10 @@ import msgspec
 from stoker.app.replaying import replayed
 from stoker.app.results import await_ending, wait_for_ending
 from stoker.app.ruling import Ruling
+from stoker.core.batch import BatchId, member
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, new_call
-from stoker.errors import EnqueueError, JobNotFound, ResultError, StoreUnavailable
+from stoker.errors import EnqueueError, JobNotFound, NotSupported, ResultError, StoreUnavailable
 from stoker.jobs.draft import Draft, handles
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware
@@ -153,6 +154,64 @@ class StoreBackend:
             error.call = call
             raise
         return self._enqueued(drafts, jobs, answers)
+
+    # -- batches -----------------------------------------------------------------------------------------------------
+
+    def enqueue_members(
+        self, drafts: Sequence[Draft[R]], batch: BatchId, store_name: str, transaction: object | None
+    ) -> list[JobHandle[R]]:
+        """Store drafts as members of a batch; handles in input order."""
+        if not drafts:
+            return []
+        self._mind_the_loop()
+        jobs, store, joined = self._members(drafts, batch, store_name, transaction)
+        return self._enqueued(drafts, jobs, _sender(store, jobs, joined)())
+
+    async def aenqueue_members(
+        self, drafts: Sequence[Draft[R]], batch: BatchId, store_name: str, transaction: object | None
+    ) -> list[JobHandle[R]]:
+        """Do the same without blocking the event loop."""
+        if not drafts:
+            return []
+        jobs, store, joined = self._members(drafts, batch, store_name, transaction)
+        answers = await store.arun(store.enqueue(jobs, new_call()), on=joined)
+        return self._enqueued(drafts, jobs, answers)
+
+    def store_of_batches(self, name: str) -> Store:
+        """Give the store that batches of this name are in; NotSupported in the foreground."""
+        if self._services.mode == "foreground":
+            raise NotSupported(
+                "batches and workflows need a store to wait in, and in mode foreground nothing is stored; "
+                "write workers.mode: async to have one in this process",
+                verb="open_batch",
+            )
+        if self._services.mode == "async":
+            self._services.ensure_embedded()
+        return self._services.store(name)
+
+    def jobs_for(self, drafts: Sequence[Draft[Any]], store_name: str) -> list[NewJob]:
+        """Make jobs of drafts that belong together; EnqueueError for one of another store, or in a transaction."""
+        wanted = self._services.store(store_name)
+        for draft in drafts:
+            if not isinstance(draft, Draft):
+                raise EnqueueError(f"a batch is made of drafts, not of {draft!r}: write job.draft(…)")
+            if self._services.store(draft.store) is not wanted:
+                raise EnqueueError(
+                    f"{draft.name} waits in the store {draft.store!r}, the batch is in {store_name!r}: a batch does "
+                    "not span stores; open one in each"
+                )
+        around = performing.get()
+        parent, root = (None, None) if around is None else (around.id, around.root)
+        return prepared(drafts, self.defaults, self._services.middleware, parent, root) if drafts else []
+
+    def _members(
+        self, drafts: Sequence[Draft[Any]], batch: BatchId, store_name: str, transaction: object | None
+    ) -> tuple[list[NewJob], Store, object | None]:
+        store = self.store_of_batches(store_name)
+        jobs = [member(job, batch) for job in self.jobs_for(drafts, store_name)]
+        return jobs, store, _agreed(drafts, transaction)
+
+    # -- how it is done ----------------------------------------------------------------------------------------------
 
     def _carry_out(
         self, drafts: Sequence[Draft[R]], jobs: list[NewJob], store: Store | None, transaction: object | None

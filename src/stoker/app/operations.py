@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from stoker.app.replaying import replayed
+from stoker.core.batch import BatchId
 from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.duration import SECOND
@@ -28,7 +29,9 @@ from stoker.core.job import (
 )
 from stoker.core.override import Override, Overriding
 from stoker.core.routes import takes
+from stoker.core.standing import Standing, standing
 from stoker.errors import JobNotFound, StoreError
+from stoker.runtime.advancing import drive
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import JobsChanged, QueuesPaused, Verb
@@ -105,6 +108,13 @@ class Operations:
             raise JobNotFound(f"no job {id} in {self._store.url}")
         return found[0]
 
+    def batch(self, id: str) -> Standing | None:
+        """Say how a batch or workflow stands; None where the store has no such batch."""
+        store = self._store
+        if not store.supports(Capability.BATCH):
+            return None
+        return next(map(standing, store.run(store.batches([BatchId(id)], 1))), None)
+
     def count(self, only: Filter) -> int:
         """Count the matching jobs."""
         return sum(len(page) for page in self._pages(only, None))
@@ -166,7 +176,11 @@ class Operations:
     # -- change ------------------------------------------------------------------------------------------------------
 
     def cancel(self, only: Filter) -> int:
-        """Cancel waiting jobs and ask running ones to stop."""
+        """Cancel waiting jobs and ask running ones to stop; batches that are named alone are cancelled as a whole."""
+        if only.batches and only == Filter(batches=only.batches, states=only.states):
+            from stoker.app.batches import cancel_whole
+
+            return sum(drive(self._store, cancel_whole(self._store, BatchId(id))) for id in only.batches)
         return self._all("cancel", lambda: self._store.cancel(only, BATCH))
 
     def retry(self, only: Filter) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stoker.core.batch import batch_of, freed
 from stoker.core.job import NewJob, StoredJob
 from stoker.errors import EnqueueError
 
@@ -22,10 +23,10 @@ def replayed(job: StoredJob) -> NewJob:
         max_attempts=job.max_attempts,
         crash_limit=job.crash_limit,
         labels=job.labels,
-        meta=job.meta,
+        meta=freed(job.meta),
         keep=job.keep,
         keep_failed=job.keep_failed,
-        version=job.version,
+        version=1 if batch_of(job.meta) else job.version,
         origin=job.id,
         gates=job.gates,
     )

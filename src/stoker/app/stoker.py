@@ -23,8 +23,11 @@ from stoker.app.listening import Listening
 from stoker.app.periodic import Declared, Periodic
 from stoker.app.stage import Stage
 from stoker.core.backoff import Backoff, sidekiq
+from stoker.core.batch import BatchId, new_batch
 from stoker.core.clock import Clock
-from stoker.core.job import JobId
+from stoker.core.command import Command
+from stoker.core.flow import Flow, write
+from stoker.core.job import Enqueued, JobId, NewJob, new_call
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.jobs.draft import Draft
@@ -32,11 +35,14 @@ from stoker.jobs.handle import JobHandle
 from stoker.jobs.middleware import Middleware, checked_middleware
 from stoker.jobs.options import Defaults, EnqueueOptions
 from stoker.jobs.registry import JobRegistry, S
+from stoker.jobs.workflow import Workflow
 from stoker.runtime import current
 from stoker.telemetry.board import Events
+from stoker.telemetry.events import JobsEnqueued
 from stoker.telemetry.logs import HEARD, LogLines
 
 if TYPE_CHECKING:
+    from stoker.app.batches import Batch
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.operations import Operations
     from stoker.core.limits import Rule
@@ -229,6 +235,66 @@ class Stoker(JobRegistry[S], Generic[S]):
         written = from_settings(settings.periodic, settings.scheduler.jobs, self.get)
         # What the settings say of an entry goes before the code, as for everything else.
         return list({entry.name: entry for entry in (*self.periodic.declared, *written)}.values())
+
+    # -- batches and workflows ---------------------------------------------------------------------------------------
+    def batch(
+        self,
+        name: str = "",
+        *,
+        on_success: Draft[Any] | None = None,
+        on_failure: Draft[Any] | None = None,
+        on_complete: Draft[Any] | None = None,
+        within: Batch | None = None,
+        store: str = "default",
+    ) -> Batch:
+        """Give a new batch, to be opened by ``with``; ``within`` another it counts there as one member.
+        ``on_success`` is enqueued once when all its jobs completed, ``on_failure`` for each that was discarded,
+        ``on_complete`` once when all have ended, whichever way. NotSupported where the store has no batches.
+        """
+        from stoker.app.batches import Batch, with_callbacks
+
+        around = None if within is None else within.id
+        callbacks = self._callbacks(
+            {"on_success": on_success, "on_failure": on_failure, "on_complete": on_complete}, store
+        )
+        return Batch(self._storing, new_batch(), store, with_callbacks(Flow(name=name, within=around), callbacks))
+
+    def find_batch(self, id: str, *, store: str = "default") -> Batch:
+        """Give a batch or workflow by its id: to add to it, look at it, cancel it; nothing is looked up yet."""
+        from stoker.app.batches import Batch
+
+        return Batch(self._storing, BatchId(id), store)
+
+    def start(self, workflow: Workflow, /, *, transaction: object | None = None) -> Batch:
+        """Store a workflow, and the jobs of the steps that wait for none; the store's workers see to the rest.
+        Raises WorkflowError and EnqueueError for what cannot be stored, NotSupported where the store has no batches.
+        """
+        id, store, command, jobs = self._start(workflow)
+        self._announce(jobs, self.store(store).run(command, on=transaction))
+        return self.find_batch(id, store=store)
+
+    async def astart(self, workflow: Workflow, /, *, transaction: object | None = None) -> Batch:
+        """Do the same as `start` without blocking the event loop."""
+        id, store, command, jobs = self._start(workflow)
+        self._announce(jobs, await self.store(store).arun(command, on=transaction))
+        return self.find_batch(id, store=store)
+
+    def _start(self, workflow: Workflow) -> tuple[BatchId, str, Command[list[Enqueued]], list[NewJob]]:
+        from stoker.app.batches import drafts_of, started
+
+        drafts = drafts_of(workflow)
+        name = drafts[0].store
+        store = self._storing.store_of_batches(name)
+        steps = self._storing.jobs_for(drafts, name)
+        id, flow, jobs = started(workflow, steps, self._callbacks(workflow.callbacks, name))
+        return id, name, store.open_batch(id, write(flow), jobs, new_call()), jobs
+
+    def _callbacks(self, drafts: Mapping[str, Draft[Any] | None], store: str) -> dict[str, NewJob]:
+        given = {key: draft for key, draft in drafts.items() if draft is not None}
+        return dict(zip(given, self._storing.jobs_for(list(given.values()), store), strict=True))
+
+    def _announce(self, jobs: Sequence[NewJob], answers: Sequence[Enqueued]) -> None:
+        self.events.emit(JobsEnqueued(tuple(jobs), tuple(answer.id for answer in answers)))
 
     def load(self) -> None:
         """Import the modules that define jobs; what goes wrong inside one is raised as it is."""

@@ -16,7 +16,7 @@ from stoker.core.job import JobId, State
 _SINCE_BEFORE: Final = tuple(
     f"{what}_{side}" for what in ("enqueued", "failed", "finished") for side in ("since", "before")
 )
-_FIELDS: Final = ("id", "name", "queue", "state", "tag", "label", "arg", "error", *_SINCE_BEFORE)
+_FIELDS: Final = ("id", "name", "queue", "state", "tag", "label", "batch", "arg", "error", *_SINCE_BEFORE)
 
 
 def read_argument(text: str) -> tuple[str, str]:
@@ -56,6 +56,7 @@ def _options() -> Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]]:
             help=f"Jobs in this state: {', '.join(State)}.",
         ),
         click.option("--tag", multiple=True, metavar="TAG", help="Jobs with this tag."),
+        click.option("--batch", multiple=True, metavar="ID", help="Jobs of this batch or workflow."),
         click.option("--label", multiple=True, metavar="LABEL", help="Jobs with this label."),
         click.option(
             "--arg",
@@ -87,6 +88,7 @@ def _filter(chosen: dict[str, Any]) -> Filter:
         states=tuple(State(state) for state in chosen["state"]),
         tags=chosen["tag"],
         labels=chosen["label"],
+        batches=chosen["batch"],
         args=chosen["arg"],
         error=chosen["error"],
         **{field: chosen[field] for field in _SINCE_BEFORE},

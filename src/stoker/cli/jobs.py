@@ -54,11 +54,16 @@ def show(id: str, store: str | None) -> None:
     """Show all that is known of a job."""
     from stoker.cli.records import print_record, record_of
 
-    record = record_of(current().operations(store).show(JobId(id)))
+    operations = current().operations(store)
+    record = record_of(operations.show(JobId(id)))
+    batch = None if record.batch is None else operations.batch(record.batch)
     if current().as_json:
-        print_json(record.to_json())
+        plain = {} if batch is None else {"batch_progress": msgspec.to_builtins(batch)}
+        print_json({**record.to_json(), **plain})
     else:
         print_record(record)
+        if batch is not None:
+            click.echo(f"{batch.kind} {batch.name or batch.id}: {batch}")
 
 
 def _changing(name: str, how: Change) -> None:

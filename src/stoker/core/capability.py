@@ -39,7 +39,7 @@ class Capability(Flag):
     TICK = auto()
     """`register`, `entries`, `tick`, `pause_entries`, `remove_entries`: periodic entries, each tick at most once."""
     BATCH = auto()
-    """`advance`: batches and workflows."""
+    """`open_batch`, `batches`, `advance`: batches and workflows."""
 
     SCHEDULE = auto()
     """Jobs can be due later."""

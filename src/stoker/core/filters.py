@@ -18,6 +18,8 @@ class Filter(msgspec.Struct, frozen=True):
     """Jobs that have one of these tags."""
     labels: tuple[str, ...] = ()
     """Jobs that carry one of these labels."""
+    batches: tuple[str, ...] = ()
+    """Members of one of these batches and workflows."""
     args: tuple[tuple[str, str], ...] = ()
     """(dotted path into the arguments, JSON text of the value there), e.g. ``("user.id", "42")``."""
     error: str | None = None

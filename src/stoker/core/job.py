@@ -104,6 +104,10 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     """What it must pass to become claimable, the most particular first."""
     expires: Due | None = None
     """When it is cancelled unless its first attempt has begun."""
+    batch: str | None = None
+    """The batch that it belongs to (see `core.batch.member`)."""
+    node: str = ""
+    """The step of a workflow that it is."""
 
     def changed(self, *, meta: Mapping[str, object] | None = None, **fields: Any) -> NewJob:
         """Give this job with other fields; what ``meta`` has is added to what travels with it."""

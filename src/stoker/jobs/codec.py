@@ -22,7 +22,7 @@ from stoker.jobs.hiding import holds_secret
 from stoker.jobs.messages import misfit, unbound
 from stoker.jobs.obstacles import not_finite, obstacle
 from stoker.jobs.schema import accepted_struct, given_struct, holds_datetime
-from stoker.jobs.signature import POSITIONAL, Signature
+from stoker.jobs.signature import EMPTY, POSITIONAL, Signature
 
 Arguments: TypeAlias = tuple[Sequence[object], Mapping[str, object]]
 """Decoded arguments as a handler is called with them; to everybody else an opaque value."""
@@ -73,6 +73,39 @@ class Codec:
         if self._holds_datetime or _changed(sent, arrived):
             self._check_unchanged(sent, arrived)
         return (self._flattened(encoded) if self._extras else encoded).decode()
+
+    def encode_around(
+        self, args: Sequence[object], kwargs: Mapping[str, object], left_open: Callable[[object], bool]
+    ) -> tuple[str, dict[str, object]]:
+        """Encode a call of which some arguments are known later only; gives these, by name, beside the text.
+
+        ArgumentsError for the others as `encode` has it.
+        """
+        try:
+            given = self._bind(*args, **kwargs)
+        except TypeError as error:
+            raise ArgumentsError(unbound(self._job, self.signature, args, kwargs, error)) from None
+        values = {name: value for name, value in zip(self._names, astuple(given), strict=True) if value is not UNSET}
+        later = {name: value for name, value in values.items() if left_open(value)}
+        if later.keys() & {self._rest, self._extras}:
+            raise ArgumentsError(f"{self._job}: a result can be taken by a parameter of its own only")
+        known = {name: value for name, value in values.items() if name not in later}
+        hints = {one.name: one.hint for one in self.signature.parameters}
+        for name, value in known.items():
+            if name not in (self._rest, self._extras):
+                self._check_alone(name, value, Any if hints[name] is EMPTY else hints[name])
+        extras: Any = known.pop(self._extras, {}) if self._extras else {}
+        return _ENCODER.encode({**known, **extras}).decode(), later
+
+    def _check_alone(self, name: str, value: object, hint: Any) -> None:
+        if (found := obstacle(value, name)) is not None:
+            raise ArgumentsError(f"{self._job}: argument {found}")
+        try:
+            accepted = msgspec.json.decode(_ENCODER.encode(value), type=hint, dec_hook=from_carried)
+        except Exception as error:
+            raise ArgumentsError(f"{self._job}: argument `{name}`: {error}") from error
+        if (found := difference(value, accepted, name)) is not None:
+            raise ArgumentsError(f"{self._job}: argument {found}")
 
     def checked(self, text: str) -> str:
         """Give arguments that are JSON text already, as they are; ArgumentsError when they do not fit."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
+from stoker.core.batch import batch_of, freed
 from stoker.core.duration import as_datetime
 from stoker.core.job import Claim, JobId, Token
 from stoker.core.periodic import PERIODIC_TICK
@@ -120,6 +121,16 @@ class Context(Generic[S_co]):
         return self._claim.queue
 
     @property
+    def batch_id(self) -> str | None:
+        """The batch or workflow that the job belongs to, or is a callback of: ``app.find_batch(ctx.batch_id)``."""
+        return batch_of(self._claim.meta)
+
+    @property
+    def parent(self) -> str | None:
+        """The job that enqueued this one; of a callback ``on_failure``, the one that failed."""
+        return self._claim.parent
+
+    @property
     def attempt(self) -> int:
         """Which attempt this is, from 1: failures + crashes + 1."""
         return self._claim.attempt
@@ -184,7 +195,8 @@ class Context(Generic[S_co]):
     def meta(self) -> Mapping[str, JSON]:
         """What the enqueuer sent along as ``meta``."""
         if self._meta is None:
-            self._meta = {key: value for key, value in self._sent().items() if key != PERIODIC_TICK}
+            sent = msgspec.json.decode(freed(self._claim.meta), type=dict[str, Any])
+            self._meta = {key: value for key, value in sent.items() if key != PERIODIC_TICK}
         return self._meta
 
     def _sent(self) -> dict[str, JSON]:

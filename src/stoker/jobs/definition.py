@@ -13,7 +13,8 @@ from stoker.jobs.context import Context
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
-from stoker.jobs.options import EnqueueOptions, JobRules
+from stoker.jobs.options import EnqueueOptions, EnqueueTerms, JobRules
+from stoker.jobs.passing import is_passed, refuse_hidden
 from stoker.jobs.signature import Handler
 
 P = ParamSpec("P")
@@ -66,6 +67,19 @@ class JobDefinition(DefinedJob[R_co], Generic[P, R_co]):
     def draft(self, /, *args: P.args, **kwargs: P.kwargs) -> Draft[R_co]:
         """Bind and check the arguments without enqueueing."""
         return Draft(self, self._resolved.codec.encode(args, kwargs), self._terms)
+
+    @property
+    def terms(self) -> EnqueueTerms:
+        """What `using` has said so far."""
+        return self._terms
+
+    def encode_around(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[str, dict[str, object]]:
+        """Bind a call some of whose arguments are results of a workflow's steps; gives these beside the text."""
+        given: list[tuple[str | int, object]] = [*enumerate(args, 1), *kwargs.items()]
+        for name, value in given:
+            if not is_passed(value):
+                refuse_hidden(self.name, name, value)
+        return self._resolved.codec.encode_around(args, kwargs, is_passed)
 
     def draft_of(self, args: str) -> Draft[R_co]:
         """Make a draft of arguments that are JSON text already; ArgumentsError when they do not fit the handler."""

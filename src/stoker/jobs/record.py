@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from stoker.core.batch import batch_of, freed
 from stoker.core.duration import as_datetime
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
 from stoker.core.limits import OF
@@ -81,6 +82,8 @@ class JobRecord(Generic[R_co]):
     """The first of a line of parents."""
     origin: JobId | None
     """The job that this one replays."""
+    batch: str | None
+    """The batch or workflow that it belongs to, or is a callback of."""
     progress: Progress | None
     """How far its attempts have come, as one of them said last."""
     checkpoint: JSON
@@ -116,10 +119,11 @@ class JobRecord(Generic[R_co]):
             worker=job.worker,
             tags=tags_of(job.route),
             labels=job.labels,
-            meta=read_json(job.meta),
+            meta=read_json(freed(job.meta)),
             parent=job.parent,
             root=job.root,
             origin=job.origin,
+            batch=batch_of(job.meta),
             progress=Progress.of(job.progress),
             checkpoint=None if job.checkpoint is None else read_json(job.checkpoint),
             limits=tuple(gate.key.removesuffix(OF) for gate in job.gates),

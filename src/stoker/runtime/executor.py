@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from stoker.core.batch import MEMBER_VERSION, refusal_of
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import trace_of
@@ -33,7 +34,6 @@ from stoker.jobs.defined import DefinedJob
 from stoker.jobs.following import Following
 from stoker.jobs.middleware import Middleware, OnlyOnce, forgotten, through
 from stoker.jobs.options import Defaults
-from stoker.jobs.sealing import SEALED_VERSION
 from stoker.jobs.signals import Cancel, Discard, Retry, Snooze
 from stoker.runtime.channel import Ended, Perform, Place, Raised, Returned, Signalled
 from stoker.runtime.children import Children
@@ -46,7 +46,7 @@ from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import AttemptStarted, JobMisfit, JobOverdue
 
-BODY_VERSION = SEALED_VERSION
+BODY_VERSION = MEMBER_VERSION
 """The newest format of a stored job that this worker reads."""
 MISFIT_DELAY = 30 * SECOND
 UNREAD_DELAY = 5 * SECOND
@@ -95,6 +95,8 @@ class Executor:
         """Run one attempt and say how it ended; never raises for what a job does."""
         if claim.defect is not None:
             return Unreadable(claim.defect)
+        if claim.version >= MEMBER_VERSION and (refused := refusal_of(claim.meta)) is not None:
+            return DiscardedByHandler(refused)
         definition = self._definitions[claim.name]
         try:
             arguments = self._arguments(definition, claim)

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 
+from stoker.core.batch import MEMBER_VERSION
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
@@ -29,6 +30,7 @@ class Settler:
     """Sends settlements; ``released`` is told the token of each claim that is over, however it ended.
 
     ``relieved`` is called after each batch: a fetcher that paused because too much was unsettled may go on.
+    ``member_ended`` is told the claims of jobs that belong to a batch of the application's.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Settler:
         clock: Clock,
         released: Callable[[Token], None],
         relieved: Callable[[], None],
+        member_ended: Callable[[Claim], None],
     ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._released = released
         self._relieved = relieved
+        self._member_ended = member_ended
         self._pending: list[tuple[Claim, Settlement]] = []
         self._aside: set[asyncio.Future[None]] = set()
         self._completed: dict[tuple[JobId, Token], Settlement] = {}
@@ -149,6 +153,8 @@ class Settler:
 
     def _report(self, claim: Claim, settlement: Settlement, answer: Settled, uncertain: bool) -> None:
         self._released(claim.token)
+        if claim.version >= MEMBER_VERSION:
+            self._member_ended(claim)
         completed = self._completed.pop((claim.id, claim.token), None) if self._completed else None
         dropped = self._dropped.pop((claim.id, claim.token), "") if self._dropped else ""
         if completed is not None and (answer is REPEATED or answer is GONE):

@@ -26,6 +26,7 @@ from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.runtime.admission import Admission
+from stoker.runtime.advancing import SWEEP_INTERVAL, Advancer
 from stoker.runtime.breakers import INTERVAL as BREAKER_INTERVAL
 from stoker.runtime.breakers import Breakers
 from stoker.runtime.budgets import Budgets
@@ -118,7 +119,8 @@ class Worker:
             mark_started=self._mark_started,
             timeout=self._overrides.timeout,
         )
-        self._settler = Settler(store, events, clock, self._leases.release, self._relieved)
+        self._advancer = Advancer(store, events)
+        self._settler = Settler(store, events, clock, self._leases.release, self._relieved, self._advancer.ended)
         self.gate = SuspectGate()
         turn = Turn(clock)
         self.pools = [
@@ -239,7 +241,13 @@ class Worker:
             ticks.append(("tidy", self._children.tidy, 30.0))
         if self.store.supports(Capability.OVERRIDE):
             ticks.insert(0, ("overrides", self._overrides.tick, OVERRIDES_INTERVAL))
-        services = [self._settler.run(), *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks)]
+        if self._advancer.possible:
+            ticks.append(("advance", self._advancer.sweep, SWEEP_INTERVAL))
+        services = [
+            self._settler.run(),
+            self._advancer.run(),
+            *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks),
+        ]
         if self._periodic is not None and not self._finish.is_set():
             services.append(self._periodic.run())
         if self.store.supports(Capability.LIMITS):
@@ -252,7 +260,9 @@ class Worker:
         while True:
             await self._fetcher.idle.wait()
             await self._settler.flush()
+            await self._advancer.flush()
             try:
+                await self._advancer.sweep()
                 await self.routes.learn()
                 question = self.store.any(plan.queues, self._breakers.names, self.routes.known)
                 if not await self.store.arun(question) and self._fetcher.idle.is_set():

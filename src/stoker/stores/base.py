@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NoReturn, TypeVar
 
+from stoker.core.batch import BatchId, BatchMove, StoredBatch
 from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
@@ -338,8 +339,29 @@ class Store(ABC):
         """Remove periodic entries, except those that were registered anew since they were read; counts them."""
         self._refuse("remove_entries", Capability.TICK)
 
-    def advance(self, batch: str) -> Command[bool]:
-        """Count a batch's ended jobs and fire what follows, once."""
+    def open_batch(
+        self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
+    ) -> Command[list[Enqueued]]:
+        """Store a batch with its first members in one unit, as `enqueue` does; a repeat of ``call`` stores nothing.
+
+        What `enqueue` gets with a ``batch`` is added to one that is there, and counted in its ledger; BatchComplete
+        where there is none, or it is finished. So is a batch ``within`` another.
+        """
+        self._refuse("open_batch", Capability.BATCH)
+
+    def batches(self, ids: Sequence[BatchId], limit: int) -> Command[list[StoredBatch]]:
+        """Give batches as they stand; without ids up to ``limit`` of those whose ledger has events not yet seen.
+
+        The ledger has an event for each member that ended (settle, reclaim, cancel, delete) or came back (retry).
+        """
+        self._refuse("batches", Capability.BATCH)
+
+    def advance(self, move: BatchMove, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        """Move a batch on to its next version and store jobs in one unit; False if it was not at the version.
+
+        Locks the batch first. False too where it was to be finished and has events that were not seen, and where
+        somebody's transaction adds to it.
+        """
         self._refuse("advance", Capability.BATCH)
 
     # -- shared by the stores ---------------------------------------------------------------------------------------

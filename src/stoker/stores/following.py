@@ -17,12 +17,12 @@ def following(settlements: Sequence[Settlement]) -> list[tuple[Settlement, tuple
     for ending in settlements:
         attempt = (ending.id, ending.token)
         if ending.then and attempt not in seen and ending.state is not State.RUNNING:
-            found[attempt] = (ending, tuple(map(_modest, ending.then)))
+            found[attempt] = (ending, tuple(map(modest, ending.then)))
         seen.add(attempt)
     return list(found.values())
 
 
-def _modest(job: NewJob) -> NewJob:
+def modest(job: NewJob) -> NewJob:
     """Let a job that insists on a free key step back where it is taken: nobody is there to be told."""
     if job.unique is None or job.unique.on_conflict != "raise":
         return job

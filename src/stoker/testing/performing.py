@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from stoker.core.batch import MEMBER_VERSION, batch_of
 from stoker.core.clock import Clock
 from stoker.core.decide import decide
 from stoker.core.duration import SECOND
@@ -28,6 +29,7 @@ from stoker.core.outcome import (
 from stoker.core.settlement import Settled
 from stoker.errors import Corrupt, Misfit
 from stoker.jobs.signals import Cancel, Discard, Signal, Snooze
+from stoker.runtime.advancing import adrive, update
 from stoker.runtime.executor import Executor
 from stoker.runtime.following import FollowUps, followed
 from stoker.runtime.slots import Slot
@@ -170,6 +172,8 @@ class Performer:
         answers = await store.arun(store.settle([settlement]))
         if answers[claim.id] is Settled.ACCEPTED:
             self._app.events.emit(AttemptEnded(claim, settlement))
+        if claim.version >= MEMBER_VERSION and (batch := batch_of(claim.meta)) is not None:
+            await adrive(store, update(store, batch))
             if isinstance(outcome, Succeeded) and outcome.dropped:
                 self._app.events.emit(ResultDropped(claim, outcome.dropped))
         after = await store.arun(store.find(_only(claim), 1))

@@ -36,5 +36,33 @@ async def link(ctx: Context, chain: int, left: int) -> None:
     effect(f"link {chain} {left}")
 
 
+@app.job(max_attempts=1)
+async def part(n: int) -> int:
+    """Do one of many alike."""
+    await asyncio.sleep(0.002)
+    effect(f"part {n}")
+    return n
+
+
+@app.job(max_attempts=1)
+async def gather(flow: int, values: list[int]) -> int:
+    """Take what others returned."""
+    effect(f"gather {flow}")
+    return sum(values)
+
+
+@app.job(max_attempts=1)
+async def report(flow: int, total: int) -> int:
+    """Come last."""
+    effect(f"report {flow} {total}")
+    return total
+
+
+@app.job
+async def tell(ctx: Context, what: str) -> None:
+    """Be a callback."""
+    effect(f"tell {what} {ctx.batch_id}")
+
+
 if __name__ == "__main__":
     app.work()

@@ -88,3 +88,7 @@ def test_a_time_without_zone_or_unit_is_refused(text: str) -> None:
 
     assert result.exit_code == 2
     assert "neither an age like 2h nor a time" in result.output
+
+
+def test_batches_are_chosen_by_id() -> None:
+    assert parsed("--batch", "a", "--batch", "b") == Filter(batches=("a", "b"))

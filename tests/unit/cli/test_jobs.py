@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stoker import State, Stoker
+from stoker import State, Stoker, chain
 from stoker.core.job import new_token
 from stoker.core.note import Note
 from tests.unit.cli.conftest import Shell
@@ -234,3 +234,25 @@ def test_an_integer_of_any_size_is_printed_exactly(shop: Shell, jobs: Stoker[Non
     jobs.get("send").enqueue("a@example.org", copies=big)
 
     assert json.loads(shop("jobs", "list", "--json").stdout)[0]["args"]["copies"] == big
+
+
+def test_show_names_the_batch_and_how_it_stands(shop: Shell, jobs: Stoker[None]) -> None:
+    send = jobs.get("send")
+    with jobs.batch("newsletter") as batch:
+        first, _ = batch.add(send.draft("a@example.org"), send.draft("b@example.org"))
+
+    shown = shop.answer("jobs", "show", first.id)
+    assert (shown["batch"], shown["meta"]) == (batch.id, {})
+    assert (shown["batch_progress"]["total"], shown["batch_progress"]["pending"]) == (2, 2)
+    assert "batch newsletter: 0/2 (2 running or queued)" in shop("jobs", "show", first.id).stdout
+
+
+def test_a_workflow_is_cancelled_as_a_whole_by_its_batch(shop: Shell, jobs: Stoker[None]) -> None:
+    send = jobs.get("send")
+    flow = chain(send.draft("a@example.org"), send.draft("b@example.org"), on_failure="continue")
+    batch = jobs.start(flow)
+
+    assert len(shop.answer("jobs", "list", "--batch", batch.id)) == 1
+    assert shop("jobs", "cancel", "--batch", batch.id).stdout == "1 job matches\n1 job cancelled\n"
+    standing = batch.progress()
+    assert (standing.complete, standing.cancelled, standing.waiting) == (True, 2, 0)

@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 
-from stoker import Cancel, Context, Discard, JobHandle, Middleware, Retry, Snooze, State, Stoker, Unique, fixed
+from stoker import (
+    Cancel,
+    Context,
+    Discard,
+    JobHandle,
+    Middleware,
+    Retry,
+    Snooze,
+    State,
+    Stoker,
+    Unique,
+    Workflow,
+    fixed,
+)
 from stoker.core.job import NewJob
 from stoker.errors import (
     ArgumentsError,
@@ -557,3 +570,18 @@ def test_what_follows_from_a_job_is_enqueued_with_its_ending() -> None:
     with sandbox(app):
         charge.enqueue(42)
         assert drain().completed == 2
+
+
+def test_a_drain_performs_a_workflow_to_its_end() -> None:
+    app = Stoker("memory://")
+
+    @app.job
+    def double(n: int) -> int:
+        return 2 * n
+
+    flow = Workflow()
+    last = flow.add(double, flow.add(double, flow.add(double, 1).result).result)
+    with sandbox(app):
+        batch = app.start(flow)
+        assert drain().completed == 3
+        assert batch.progress().steps[last.key] == "completed"

@@ -7,6 +7,7 @@ from itertools import count
 
 import msgspec
 
+from stoker.core.batch import CANCELLED, BatchEvent, BatchId
 from stoker.core.job import (
     FINAL,
     NOW,
@@ -21,10 +22,11 @@ from stoker.core.job import (
 )
 from stoker.core.override import Overriding
 from stoker.core.periodic import Entry
+from stoker.stores.codes import CODES
 from stoker.stores.memory.agenda import Agenda
 from stoker.stores.memory.gates import Gates
 from stoker.stores.memory.lanes import Lanes
-from stoker.stores.memory.row import AVAILABLE, RUNNING, Lease, Row
+from stoker.stores.memory.row import AVAILABLE, RUNNING, Batch, Lease, Row
 from stoker.stores.memory.slots import Slots
 
 
@@ -47,6 +49,7 @@ class Contents:
         self.expiring = Agenda()
         self.receipts: dict[CallId, tuple[Enqueued, ...]] = {}
         self.receipts_by_age: deque[tuple[int, CallId]] = deque()
+        self.batches: dict[BatchId, Batch] = {}
         self.paused: dict[str, dict[str, int]] = {"queue": {}, "name": {}, "breaker": {}}
         self.announced: dict[str, tuple[int, WorkerInfo]] = {}
         self.leaders: dict[str, tuple[str, int]] = {}
@@ -89,6 +92,8 @@ class Contents:
 
     def to_available(self, row: Row, run_at: int) -> None:
         """Put a job behind those that are available; ``run_at`` is when it was to become so."""
+        if row.job.batch is not None and row.state in FINAL:
+            self.tell(row, -CODES[row.state])
         self._leave(row)
         row.state = AVAILABLE
         row.pos = next(self.numbers)
@@ -116,6 +121,8 @@ class Contents:
 
     def to_final(self, row: Row, state: State, keep: int | None) -> None:
         """End a job and keep it for ``keep`` µs; 0 deletes it at once."""
+        if row.job.batch is not None:
+            self.tell(row, CODES[state])
         self._leave(row, for_good=True)
         row.state = state
         if keep == 0:
@@ -130,6 +137,8 @@ class Contents:
 
     def remove(self, row: Row) -> None:
         """Delete a job that does not run."""
+        if row.job.batch is not None and row.state not in FINAL:
+            self.tell(row, CANCELLED)
         self._leave(row, for_good=True)
         self._erase(row)
 
@@ -137,6 +146,12 @@ class Contents:
         """Make a running job available again and its token worthless."""
         self.to_available(row, self.now)
         row.token = None
+
+    def tell(self, row: Row, kind: int) -> None:
+        """Write into a batch's ledger what a member came to."""
+        batch = self.batches.get(BatchId(row.job.batch or ""))
+        if batch is not None:
+            batch.events.append(BatchEvent(next(self.numbers), row.id, row.job.node, kind))
 
     # -- what the moves share ----------------------------------------------------------------------------------------
 

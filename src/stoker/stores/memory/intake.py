@@ -21,9 +21,8 @@ MOST_RECEIPTS: Final = 200_000
 
 def enqueue(contents: Contents, jobs: Sequence[NewJob], call: CallId) -> list[Enqueued]:
     """Store the jobs, or give the answers of the first call of that id."""
-    known = contents.receipts.get(call)
-    if known is not None:
-        return list(known)
+    if (known := answered(contents, call)) is not None:
+        return known
     _refuse_duplicates(contents, jobs)
     answers = store(contents, jobs)
     contents.receipts[call] = tuple(answers)
@@ -31,6 +30,12 @@ def enqueue(contents: Contents, jobs: Sequence[NewJob], call: CallId) -> list[En
     if len(contents.receipts) > MOST_RECEIPTS:
         del contents.receipts[contents.receipts_by_age.popleft()[1]]
     return answers
+
+
+def answered(contents: Contents, call: CallId) -> list[Enqueued] | None:
+    """Give the answers of a call that was carried out before."""
+    known = contents.receipts.get(call)
+    return None if known is None else list(known)
 
 
 def store(contents: Contents, jobs: Sequence[NewJob]) -> list[Enqueued]:

@@ -25,6 +25,8 @@ def tests_of(only: Filter) -> list[Test]:
         tests.append(lambda row: row.state in only.states)
     if only.tags:
         tests.append(lambda row: not set(only.tags).isdisjoint(tags_of(row.job.route)))
+    if only.batches:
+        tests.append(lambda row: row.job.batch in only.batches)
     if only.labels:
         tests.append(lambda row: not set(only.labels).isdisjoint(row.job.labels))
     if only.error is not None:

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from stoker.core.job import FINAL, AttemptFailure, JobId, NewJob, State, StoredJob, Token
+from stoker.core.batch import BatchEvent
+from stoker.core.job import FINAL, AttemptFailure, CallId, JobId, NewJob, State, StoredJob, Token
 
 AVAILABLE: Final = State.AVAILABLE
 RUNNING: Final = State.RUNNING
@@ -60,6 +61,17 @@ class Lease:
         self.worker = worker
         self.stopping = False
         self.rows: dict[JobId, Row] = {}
+
+
+class Batch(msgspec.Struct, eq=False):
+    """A batch, and the events of its ledger that its document does not have yet."""
+
+    doc: str
+    call: CallId
+    at: int
+    version: int = 1
+    finished: bool = False
+    events: list[BatchEvent] = []
 
 
 def stored(row: Row) -> StoredJob:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from stoker.core.batch import BatchId, BatchMove, StoredBatch
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Apply, Command, Retry
@@ -37,7 +38,7 @@ from stoker.drivers.forks import follow_forks
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
-from stoker.stores.memory import control, intake, look, noting, overriding, periodic, upkeep, work
+from stoker.stores.memory import batches, control, intake, look, noting, overriding, periodic, upkeep, work
 from stoker.stores.memory.contents import Contents
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ class MemoryStore(Store):
         | Capability.SELECTIVE
         | Capability.ATOMIC
         | Capability.EXPIRY
+        | Capability.BATCH
     )
 
     def __init__(self, clock: Clock | None = None, url: str = "memory://") -> None:
@@ -133,6 +135,8 @@ class MemoryStore(Store):
 
     def enqueue(self, jobs: Sequence[NewJob], call: CallId) -> Command[list[Enqueued]]:
         check_enqueue(jobs)
+        if any(job.batch is not None for job in jobs):
+            return _command("enqueue", lambda contents: batches.add(contents, jobs, call), Retry.KEYED)
         return _command("enqueue", lambda contents: intake.enqueue(contents, jobs, call), Retry.KEYED)
 
     def claim(
@@ -256,6 +260,20 @@ class MemoryStore(Store):
 
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return _command("saved", lambda contents: noting.saved(contents, ids), writes=False)
+
+    def open_batch(
+        self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
+    ) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        return _command(
+            "open_batch", lambda contents: batches.open_batch(contents, id, doc, jobs, call, within), Retry.KEYED
+        )
+
+    def batches(self, ids: Sequence[BatchId], limit: int) -> Command[list[StoredBatch]]:
+        return _command("batches", lambda contents: batches.batches(contents, ids, limit), writes=False)
+
+    def advance(self, move: BatchMove, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        return _command("advance", lambda contents: batches.advance(contents, move, jobs, call), Retry.KEYED)
 
 
 def _command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stoker.core.expiry import failure
 from stoker.core.job import WAITING, Changed, JobId, Moved, State
+from stoker.stores.memory import batches
 from stoker.stores.memory.contents import Contents
 from stoker.stores.memory.intake import drop_receipts
 
@@ -35,6 +36,8 @@ def prune(contents: Contents, limit: int) -> Changed:
     contents.slots.prune(contents.now)
     contents.lanes.tidy()
     contents.gates.tidy()
+    if contents.batches:
+        batches.prune(contents)
     rows = contents.ended.take(contents.now, limit)
     for row in rows:
         contents.remove(row)

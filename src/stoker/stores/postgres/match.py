@@ -43,6 +43,11 @@ def where(only: Filter) -> tuple[str, dict[str, str | int | None]]:
         if values:
             params[f"{column}s"] = encode(list(values))
             terms.append(f"job.{column} = ANY (ARRAY(SELECT json_array_elements_text(:{column}s::json)))")
+    if only.batches:
+        params["batches"] = encode(list(only.batches))
+        terms.append(
+            "job.batch IS NOT NULL AND job.batch = ANY (ARRAY(SELECT json_array_elements_text(:batches::json)))"
+        )
     for column, bounds in _INSTANTS.items():
         for bound, comparison in zip(bounds, (">=", "<"), strict=True):
             instant: int | None = getattr(only, bound)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
+from stoker.core.batch import BatchId, BatchMove, StoredBatch
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry, Rings, Sql, Wakes
@@ -43,6 +44,7 @@ from stoker.stores.codes import row_ids
 from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
 from stoker.stores.postgres import (
+    batches,
     completing,
     control,
     gates,
@@ -98,6 +100,7 @@ class PostgresStore(Store):
         | Capability.SELECTIVE
         | Capability.ATOMIC
         | Capability.EXPIRY
+        | Capability.BATCH
     )
 
     def __init__(
@@ -177,7 +180,9 @@ class PostgresStore(Store):
         check_enqueue(jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], joins=True, writes=False)
-        if all(job.unique is None and job.expires is None for job in jobs):
+        if any(job.batch is not None for job in jobs):
+            steps, read = batches.add_steps(jobs, call), unique.unique_answers(jobs, sort_out(jobs))
+        elif all(job.unique is None and job.expires is None for job in jobs):
             steps, read = intake.plain_steps(jobs, call), intake.plain_answers()
         else:
             sorted_jobs = sort_out(jobs)
@@ -332,6 +337,21 @@ class PostgresStore(Store):
 
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return _reading("saved", noting.saved_step(ids), noting.saved)
+
+    def open_batch(
+        self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
+    ) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        steps, read = batches.open_steps(id, doc, jobs, call, within), unique.unique_answers(jobs, sort_out(jobs))
+        queues = frozenset(job.queue for job in jobs)
+        return Rings("open_batch", steps, read, Retry.KEYED, joins=True, queues=queues)
+
+    def batches(self, ids: Sequence[BatchId], limit: int) -> Command[list[StoredBatch]]:
+        return _reading("batches", batches.show_step(ids, limit), batches.shown)
+
+    def advance(self, move: BatchMove, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        steps, queues = batches.move_steps(move, jobs, call), frozenset(job.queue for job in jobs)
+        return Rings("advance", steps, batches.moved, Retry.KEYED, queues=queues)
 
 
 def _let_in(admitted: Admitted) -> bool:

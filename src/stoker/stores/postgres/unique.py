@@ -15,7 +15,7 @@ import msgspec
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
-from stoker.errors import DuplicateJob
+from stoker.errors import BatchComplete, DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
 from stoker.stores.postgres.expiry import note_steps
@@ -159,6 +159,8 @@ def unique_answers(jobs: Sequence[NewJob], found: Sorted) -> Callable[[Replies],
         ids, conflict, noted = next(rows[0] for rows in reversed(replies) if rows)
         if conflict is not None:
             place, holder = msgspec.json.decode(conflict)
+            if place < 0:
+                raise BatchComplete(holder)
             raise DuplicateJob(jobs[place].name, holder)
         own = ids.split(",")
         answers = {place: Enqueued(JobId(id), duplicate) for place, id, duplicate in msgspec.json.decode(noted or "[]")}

@@ -10,11 +10,14 @@ from stoker.core.command import Replies, Sql, Value
 from stoker.core.duration import SECOND
 from stoker.core.job import Changed, JobId, Moved, Reclaimed, Token
 from stoker.stores.codes import encode
+from stoker.stores.postgres.batches import PRUNE as PRUNE_BATCHES
 from stoker.stores.postgres.marks import START, Marks
 from stoker.stores.postgres.slots import CLOSE_WINDOWS
 from stoker.stores.postgres.wire import LINED, read_ids
 
 RECEIPTS_KEPT_FOR: Final = 3600 * SECOND
+BATCHES_KEPT_FOR: Final = 14 * 86_400 * SECOND
+"""After the end of a batch; as long as one of its jobs is there, it is too."""
 
 # -- promote ---------------------------------------------------------------------------------------------------------
 
@@ -153,9 +156,10 @@ DELETE FROM stoker.bucket WHERE key = ANY (ARRAY(SELECT key FROM full_again))"""
 
 def prune_steps(limit: int, marks: Marks) -> tuple[Sql, ...]:
     """Give the steps that delete what is kept no longer, each a bounded batch that begins where the last one ended."""
-    params: dict[str, Value] = {"limit": limit, "kept": RECEIPTS_KEPT_FOR}
+    params: dict[str, Value] = {"limit": limit, "kept": RECEIPTS_KEPT_FOR, "kept_batches": BATCHES_KEPT_FOR}
     params |= {"expired_from": marks.expired_from, "taken_from": marks.taken_from}
-    return tuple(Sql(text, params) for text in (PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS, FORGET_BUCKETS))
+    texts = (PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS, FORGET_BUCKETS, PRUNE_BATCHES)
+    return tuple(Sql(text, params) for text in texts)
 
 
 def pruned(marks: Marks) -> Callable[[Replies], Changed]:

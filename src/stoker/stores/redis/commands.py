@@ -31,6 +31,7 @@ KEYS: Final = (
         "notes",
     ),
     *("counts", "blocks", "slots", "windows", "calls0", "calls1", "calls2", "expiring", "paused", "workers", "leaders"),
+    *("batches", "ledger"),
     "entries",
     *("gates", "waiting", "places", "unheard", "spent", "stirred", "parked", "lines"),
     *("buckets", "filled", "alarms", "rules"),

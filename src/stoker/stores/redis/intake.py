@@ -12,7 +12,7 @@ from typing import Any
 from stoker.core.job import CallId, Enqueued, JobId, NewJob
 from stoker.core.limits import written
 from stoker.core.settlement import Settlement
-from stoker.errors import DuplicateJob, EnqueueError
+from stoker.errors import BatchComplete, DuplicateJob, EnqueueError
 from stoker.stores.redis.commands import Arg
 from stoker.stores.redis.wire import escaped, lane, order, static
 
@@ -89,6 +89,8 @@ def unique_answers(jobs: Sequence[NewJob]) -> Callable[[Any], list[Enqueued]]:
     def read(reply: Any) -> list[Enqueued]:
         if isinstance(reply, list):
             place, holder = reply
+            if int(place) < 0:
+                raise BatchComplete(holder.decode())
             raise DuplicateJob(jobs[int(place)].name, holder.decode() or "another job of the same call")
         return [Enqueued(JobId(word.lstrip("=")), word.startswith("=")) for word in reply.decode().split()]
 
@@ -112,8 +114,9 @@ def _headers(jobs: Sequence[NewJob]) -> tuple[list[Arg], dict[int, int]]:
         first = jobs[places[0]]
         within = None if first.unique is None else first.unique.within
         policy = "" if first.unique is None else first.unique.on_conflict
+        tail = "" if first.batch is None else f"\n{first.batch}\n{first.node}"
         args += [*_header(first), first.version, policy, "" if within is None else within]
-        args += [_gates_text(first), _expiry(first)]
+        args += [_gates_text(first), _expiry(first), tail]
         group_of |= dict.fromkeys(places, number)
     return args, group_of
 
@@ -150,6 +153,8 @@ def _sharing(jobs: Sequence[NewJob]) -> list[list[int]]:
             header = (header, job.unique.states, job.unique.within, job.unique.on_conflict)
         if job.expires is not None:
             header = (header, job.expires)
+        if job.batch is not None:
+            header = (header, job.batch, job.node)
         if header != previous:  # to compare with the neighbour costs less than to hash
             previous = header
             group = groups.setdefault(header, [])

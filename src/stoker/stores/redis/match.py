@@ -35,6 +35,7 @@ def filter_args(only: Filter) -> list[Arg]:
         only.names,
         only.queues,
         [str(CODES[state]) for state in only.states],
+        only.batches,
         ["" if bound is None else bound for bound in bounds],
     ):
         args += [len(values), *values]

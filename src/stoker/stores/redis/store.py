@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypeVar
 
+from stoker.core.batch import BatchId, BatchMove, StoredBatch
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry, Script
@@ -37,7 +38,7 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
-from stoker.stores.redis import control, intake, look, noting, overriding, periodic, work
+from stoker.stores.redis import batches, control, intake, look, noting, overriding, periodic, work
 from stoker.stores.redis.commands import Scripts
 from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
@@ -76,6 +77,7 @@ class RedisStore(Store):
         | Capability.SELECTIVE
         | Capability.ATOMIC
         | Capability.EXPIRY
+        | Capability.BATCH
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
@@ -154,7 +156,9 @@ class RedisStore(Store):
         check_enqueue(jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], writes=False)
-        if all(job.unique is None and not job.gates and job.expires is None for job in jobs):
+        if any(job.batch is not None for job in jobs):
+            args, read, script = batches.add_args(jobs, call), intake.unique_answers(jobs), "add"
+        elif all(job.unique is None and not job.gates and job.expires is None for job in jobs):
             args, read, script = intake.plain_args(jobs, call), intake.plain_answers(len(jobs)), "enqueue"
         else:
             args, read, script = intake.unique_args(jobs, call), intake.unique_answers(jobs), "unique"
@@ -287,3 +291,16 @@ class RedisStore(Store):
 
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return self._scripts.command("saved", list(ids), noting.saved(ids))
+
+    def open_batch(
+        self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
+    ) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        args = batches.open_args(id, doc, jobs, call, within)
+        return self._scripts.command("open_batch", args, intake.unique_answers(jobs), Retry.KEYED)
+
+    def batches(self, ids: Sequence[BatchId], limit: int) -> Command[list[StoredBatch]]:
+        return self._scripts.command("batches", [limit, *ids], batches.shown)
+
+    def advance(self, move: BatchMove, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        return self._scripts.command("advance", batches.move_args(move, jobs, call), batches.moved, Retry.KEYED)

@@ -61,7 +61,7 @@ FROM (
 ) AS asked
 WHERE stoker_job.id = asked.id"""
 
-USE_KEYS: Final = "UPDATE stoker_counter SET keys = 1 WHERE keys = 0"
+USE_KEYS: Final = "UPDATE stoker_counter SET keys = keys | 1 WHERE NOT keys & 1"
 
 
 def gate_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:

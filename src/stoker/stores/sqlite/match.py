@@ -50,6 +50,9 @@ def where(only: Filter) -> tuple[str, dict[str, str | int]]:
         if values:
             params[f"{column}s"] = encode(values)
             terms.append(f"job.{column} IN (SELECT value FROM json_each(:{column}s))")
+    if only.batches:
+        params["batches"] = encode(only.batches)
+        terms.append("job.batch IS NOT NULL AND job.batch IN (SELECT value FROM json_each(:batches))")
     for column, bounds in _INSTANTS.items():
         for bound, comparison in zip(bounds, (">=", "<"), strict=True):
             instant: int | None = getattr(only, bound)

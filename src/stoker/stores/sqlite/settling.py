@@ -17,6 +17,7 @@ from stoker.core.command import Replies, Sql, Value
 from stoker.core.job import AttemptFailure, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.codes import CODES, encode, json_text, text
+from stoker.stores.sqlite.batches import COMPLETED
 from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, read_array
 
 LONGEST_TEXT: Final = 100_000_000
@@ -165,7 +166,8 @@ def settle_steps(endings: Endings) -> tuple[Sql, ...]:
     if endings.deleted:
         steps.append(Sql(DELETE, {"claims": encode(endings.deleted)}))
     for keep, by_token in endings.completed.items():
-        steps += [Sql(COMPLETE, {"endings": text, "keep": keep}) for text in _completions(by_token)]
+        for part in _completions(by_token):
+            steps += [Sql(COMPLETED, {"completed": part}), Sql(COMPLETE, {"endings": part, "keep": keep})]
     if endings.completed:
         steps.append(Sql(KEYS_FOLLOW, claims))
     if endings.others:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from stoker.core.batch import BatchId, BatchMove, StoredBatch
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry, Rings, Sql, Wakes
@@ -41,6 +42,7 @@ from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
 from stoker.stores.grouping import sort_out
 from stoker.stores.sqlite import (
+    batches,
     control,
     gates,
     intake,
@@ -94,6 +96,7 @@ class SqliteStore(Store):
         | Capability.SELECTIVE
         | Capability.ATOMIC
         | Capability.EXPIRY
+        | Capability.BATCH
     )
 
     def __init__(
@@ -195,7 +198,9 @@ class SqliteStore(Store):
         queues = frozenset(job.queue for job in jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], joins=True, writes=False)
-        if all(job.unique is None for job in jobs):
+        if any(job.batch is not None for job in jobs):
+            steps, read = batches.add_steps(jobs, call), unique.unique_answers(jobs, sort_out(jobs))
+        elif all(job.unique is None for job in jobs):
             steps, read = intake.plain_steps(jobs, call), intake.plain_answers(len(jobs))
         else:
             sorted_jobs = sort_out(jobs)
@@ -337,6 +342,21 @@ class SqliteStore(Store):
 
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return Command("saved", (noting.saved_step(ids),), noting.saved, writes=False)
+
+    def open_batch(
+        self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
+    ) -> Command[list[Enqueued]]:
+        check_enqueue(jobs)
+        steps, read = batches.open_steps(id, doc, jobs, call, within), unique.unique_answers(jobs, sort_out(jobs))
+        queues = frozenset(job.queue for job in jobs)
+        return Rings("open_batch", steps, read, Retry.KEYED, joins=True, queues=queues)
+
+    def batches(self, ids: Sequence[BatchId], limit: int) -> Command[list[StoredBatch]]:
+        return Command("batches", (batches.show_step(ids, limit),), batches.shown, writes=False)
+
+    def advance(self, move: BatchMove, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
+        steps, queues = batches.move_steps(move, jobs, call), frozenset(job.queue for job in jobs)
+        return Rings("advance", steps, batches.moved, Retry.KEYED, queues=queues)
 
 
 def _let_in(admitted: Admitted) -> bool:

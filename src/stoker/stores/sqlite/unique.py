@@ -8,7 +8,7 @@ from typing import Final
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
-from stoker.errors import DuplicateJob
+from stoker.errors import BatchComplete, DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
 from stoker.stores.sqlite.intake import ADVANCE, COLUMNS, FRESH, INSERT, USE_KEYS, expiry_steps, gate_steps, route_steps
@@ -95,7 +95,7 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
         if job.unique is not None and job.unique.on_conflict == "raise"
     ]
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs), "insisting": encode(insisting)}
-    steps = [Sql(RECEIPT, whole), Sql(USE_KEYS, {}), *route_steps(jobs)]
+    steps = [Sql(RECEIPT, whole), *([Sql(USE_KEYS, {})] if found.layers else []), *route_steps(jobs)]
     steps += [
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(by_place(places, group))})
         for places, group in sharing(found.plain)
@@ -116,6 +116,8 @@ def unique_answers(jobs: Sequence[NewJob], found: Sorted) -> Callable[[Replies],
         first, conflict, noted = next(rows[0] for rows in reversed(replies) if rows)
         if conflict is not None:
             place, holder = read_array(conflict)
+            if place < 0:
+                raise BatchComplete(holder)
             raise DuplicateJob(jobs[place].name, holder)
         answers = {place: Enqueued(JobId(id), bool(duplicate)) for place, id, duplicate in read_array(noted)}
         for place in found.plain:

@@ -10,9 +10,12 @@ from stoker.core.command import Replies, Sql, Value
 from stoker.core.duration import SECOND
 from stoker.core.job import Changed, JobId, Moved, Reclaimed, Token
 from stoker.stores.codes import encode
+from stoker.stores.sqlite.batches import PRUNE as PRUNE_BATCHES
 from stoker.stores.sqlite.wire import CLOSE_WINDOWS, DELETE_UNKEPT, read_array
 
 RECEIPTS_KEPT_FOR: Final = 3600 * SECOND
+BATCHES_KEPT_FOR: Final = 14 * 86_400 * SECOND
+"""After the end of a batch; as long as one of its jobs is there, it is too."""
 
 # -- promote ---------------------------------------------------------------------------------------------------------
 
@@ -148,8 +151,11 @@ FORGET_WORKERS: Final = "DELETE FROM stoker_worker WHERE until <= :now"
 
 def prune_steps(limit: int) -> tuple[Sql, ...]:
     """Give the steps that delete what is kept no longer."""
-    params = {"limit": limit, "kept": RECEIPTS_KEPT_FOR}
-    texts = (TELL_EXPIRED, PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS, FORGET_BUCKETS, MORE_RECEIPTS)
+    params = {"limit": limit, "kept": RECEIPTS_KEPT_FOR, "kept_batches": BATCHES_KEPT_FOR}
+    texts = (
+        *(TELL_EXPIRED, PRUNE, DELETE_RECEIPTS, CLOSE_WINDOWS, FORGET_WORKERS),
+        *(FORGET_BUCKETS, PRUNE_BATCHES, MORE_RECEIPTS),
+    )
     return tuple(Sql(text, params) for text in texts)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from stoker.core.batch import BatchMove, new_batch
 from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
@@ -51,7 +52,12 @@ VERBS: Final[Mapping[str, tuple[Capability, Callable[[Store], Command[object]]]]
     "override_history": (Capability.OVERRIDE, lambda store: store.override_history("work", 1)),
     "define": (Capability.LIMITS, lambda store: store.define([], replace=True)),
     "entries": (Capability.TICK, lambda store: store.entries("app")),
-    "advance": (Capability.BATCH, lambda store: store.advance("1")),
+    "open_batch": (Capability.BATCH, lambda store: store.open_batch(new_batch(), "{}", [], new_call())),
+    "batches": (Capability.BATCH, lambda store: store.batches([], 10)),
+    "advance": (
+        Capability.BATCH,
+        lambda store: store.advance(BatchMove(new_batch(), 1, "{}", (), False), [], new_call()),
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stoker.testing.contract.batch import BatchContract
 from stoker.testing.contract.claim import ClaimContract
 from stoker.testing.contract.control import ControlContract
 from stoker.testing.contract.coordinate import LeadContract, PresenceContract
@@ -44,6 +45,7 @@ class StoreContract(
     EndingContract,
     StopContract,
     ThenContract,
+    BatchContract,
     DueContract,
     KeepingContract,
     ExpiryContract,

@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots gates waiting places unheard spent stirred
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots gates waiting places unheard spent stirred ledger
 -- uses: record packs ready moves filter
 -- What operators ask of many jobs: changes up to `limit`, the oldest first, and tells whether there was one more.
 local MOST_SEEN, MOST_CHANGED = 5000, 500
@@ -63,6 +63,7 @@ function MAY.delete(_, r)
 end
 
 function CHANGE.delete(id, r)
+  if r.state < COMPLETED then tell(id, r, CANCELLED) end
   leave(id, r, true)
   erase(id, r)
 end

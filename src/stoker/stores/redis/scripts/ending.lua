@@ -125,6 +125,7 @@ local function delete(token, noted)
   each_held(ids, token, function() return {} end, function(i, seen)
     local id, r = ids[i], seen.r
     tally_alive(id, -1)
+    tell(id, r, COMPLETED)
     if not seen.pack then
       n = n + 1
       deleted[n] = id
@@ -170,6 +171,7 @@ local function complete(keep, token, count)
       results[#results + 1] = id
       results[#results + 1] = result
     end
+    tell(id, seen.r, COMPLETED)
     if seen.r.cancelling then call('HDEL', k_cancels, id) end
     if seen.r.fixed.key ~= '' then follow_key(id, seen.r) end
     if seen.r.limited then leave_gates(id, seen.r, true) end

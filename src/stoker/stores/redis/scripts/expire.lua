@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots expiring gates waiting places unheard spent stirred
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots expiring gates waiting places unheard spent stirred ledger
 -- uses: record packs ready moves
 -- Cancels what was to start by now. What runs, ended or was tried before is forgotten here: it expires no more, but for
 -- what is given back untried, which the next claim tells.

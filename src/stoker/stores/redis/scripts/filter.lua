@@ -14,7 +14,7 @@ local function as_set(list)
 end
 
 local ids_wanted = values()
-local names, queues, states = as_set(values()), as_set(values()), as_set(values())
+local names, queues, states, batches_wanted = as_set(values()), as_set(values()), as_set(values()), as_set(values())
 local bounds = values()
 for i = 1, 6 do bounds[i] = tonumber(bounds[i]) end
 
@@ -30,6 +30,7 @@ end
 
 local function matches(id, r)
   if states and not states[tostring(r.state == WAITING and AVAILABLE or r.state)] then return false end
+  if batches_wanted and not (r.fixed.batch and batches_wanted[r.fixed.batch]) then return false end
   if queues or names then
     local queue, _, name = string.match(r.fixed.lane, '^([^%z]*)%z([^%z]*)%z([^%z]*)%z$')
     if (queues and not queues[queue]) or (names and not names[name]) then return false end

@@ -6,6 +6,20 @@ local function tally(state, lane, by)
   counted[group] = (counted[group] or 0) + by
 end
 
+-- Lines for the ledgers of batches: `JOB NODE KIND COUNT`.
+local told = {}
+
+local function note(batch, id, node, kind, count)
+  local lines = told[batch] or {}
+  told[batch] = lines
+  lines[#lines + 1] = format('%s %s %d %d\n', id, node == '' and '-' or node, kind, count)
+end
+
+-- What a member came to; the negative of a state says that it is no longer so.
+local function tell(id, r, kind)
+  if r.fixed.batch then note(r.fixed.batch, id, r.fixed.node, kind, 1) end
+end
+
 local function release_lease(token, jobs)
   released[token] = (released[token] or 0) + jobs
 end
@@ -32,6 +46,9 @@ local function finish()
       call('HDEL', k_held, token)
       call('ZREM', k_leases, token)
     end
+  end
+  for batch, lines in pairs(told) do
+    call('HSET', k_ledger, batch, (call('HGET', k_ledger, batch) or '') .. table.concat(lines))
   end
   for queue in pairs(rung) do ring(queue) end
 end
@@ -158,6 +175,7 @@ local function erase(id, r)
 end
 
 local function to_available(id, r, run)
+  if r.state >= COMPLETED then tell(id, r, -r.state) end
   leave(id, r)
   r.pos = call('HINCRBY', k_meta, 'numbers', 1)
   r.run = run
@@ -199,6 +217,7 @@ end
 
 -- `keep` is microseconds, 0 to delete at once, nil for ever.
 local function to_final(id, r, state, keep)
+  tell(id, r, state)
   leave(id, r, true)
   if keep == 0 then
     erase(id, r)

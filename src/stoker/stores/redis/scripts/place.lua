@@ -1,15 +1,18 @@
 -- How a job gets in beside others: alone, after a look at its unique key.
+-- Of what is added to a batch its ledger is told; `enter` is called once nothing can be refused any more.
+local counting, added, enter = false, {}, nil
+
 local function read_groups(count, at)
   local groups = {}
   for i = 1, count do
     groups[i] = {
       lane = ARGV[at + 1], order = ARGV[at + 2], static = ARGV[at + 3], max_attempts = tonumber(ARGV[at + 4]),
       run = tonumber(ARGV[at + 5]) or now + ARGV[at + 6], version = ARGV[at + 7], policy = ARGV[at + 8],
-      within = tonumber(ARGV[at + 9]), gates = ARGV[at + 10], expires = tonumber(ARGV[at + 11]),
+      within = tonumber(ARGV[at + 9]), gates = ARGV[at + 10], expires = tonumber(ARGV[at + 11]), tail = ARGV[at + 12],
     }
     local delay = string.match(ARGV[at + 11], '^%+(%d+)$')
     if delay then groups[i].expires = now + delay end
-    at = at + 11
+    at = at + 12
   end
   return groups, at
 end
@@ -24,10 +27,10 @@ end
 local function insert(id, group, args, key)
   local state = group.run <= now and AVAILABLE or SCHEDULED
   local static = group.static .. key
-  if group.expires then
-    static = static .. '\n' .. whole(group.expires)
-    call('ZADD', k_expiring, whole(group.expires), id)
+  if group.expires or group.tail ~= '' then
+    static = static .. '\n' .. (group.expires and whole(group.expires) or '') .. group.tail
   end
+  if group.expires then call('ZADD', k_expiring, whole(group.expires), id) end
   local r = fresh(state, static, group.max_attempts, group.run)
   put_args(id, r, args)
   if group.gates ~= '' then
@@ -48,6 +51,7 @@ local function insert(id, group, args, key)
   save(id, r)
   tally(r.state, group.lane, 1)
   tally_alive(id, 1)
+  if counting and r.fixed.batch then added[r.fixed.batch] = (added[r.fixed.batch] or 0) + 1 end
   if key ~= '' then
     local till = group.within and now + group.within
     local holds = in_mask(r.fixed.mask, state)
@@ -61,8 +65,12 @@ local function replace(id, r, group, args)
   local f = r.fixed
   r.static = table.concat({
     f.lane, f.order, f.name, f.queue, f.route, f.priority, f.meta, f.keep, f.keep_failed, group.version, f.parent,
-    f.root, f.labels, f.origin, f.crash_limit, f.mask, f.key, f.expires and whole(f.expires),
+    f.root, f.labels, f.origin, f.crash_limit, f.mask, f.key,
   }, '\n')
+  if f.expires or f.batch then
+    r.static = r.static .. '\n' .. (f.expires and whole(f.expires) or '')
+    if f.batch then r.static = r.static .. '\n' .. f.batch .. '\n' .. f.node end
+  end
   put_args(id, r, args)
   save(id, r)
 end

@@ -1,5 +1,5 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows calls0 calls1 calls2 workers gates waiting places unheard spent stirred buckets filled
--- uses: record packs ready moves
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows calls0 calls1 calls2 workers gates waiting places unheard spent stirred buckets filled ledger batches
+-- uses: record packs ready moves batch
 -- Deletes what is kept no longer, and forgets what nobody can ask for any more.
 local limit = tonumber(ARGV[2])
 local pruned, more, seen, MOST_SEEN = {}, false, 0, limit + 5000
@@ -46,6 +46,17 @@ end
 local workers = call('HGETALL', k_workers)
 for i = 1, #workers, 2 do
   if tonumber(string.match(workers[i + 1], '^%d+')) <= now then call('HDEL', k_workers, workers[i]) end
+end
+-- A batch goes two weeks after its end, with what its last jobs still told.
+local MOST_BATCHES, BATCHES_KEPT_FOR, cursor = 200, 14 * 86400 * 1000000, call('HGET', k_meta, 'batches seen') or '0'
+local page = call('HSCAN', k_batches, cursor, 'COUNT', MOST_BATCHES)
+call('HSET', k_meta, 'batches seen', page[1])
+for i = 1, #page[2], 2 do
+  local batch = batch_of(page[2][i])
+  if batch and batch.finished and batch.at < now - BATCHES_KEPT_FOR then
+    call('HDEL', k_batches, page[2][i])
+    call('HDEL', k_ledger, page[2][i])
+  end
 end
 finish()
 return {pruned, more and 1 or 0}

@@ -7,7 +7,8 @@ local LAYOUT = '<I4BBI4I4I4I4dddddddc32Hc0I4c0'
 local STARTED_AT, WORKER_AT, SHORTEST = 55, 111, 116
 local LARGEST = 2 ^ 53
 local NOBODY = string.rep(' ', 32)
-local STATIC_FIELDS = 17 -- and one more for a job that expires
+-- One more for a job that expires, three for a member of a batch.
+local STATIC_FIELDS, EXPIRING_FIELDS, MEMBER_FIELDS = 17, 18, 20
 -- Larger arguments are stored apart, so that an ending need not read them.
 local MOST_INLINE = 2000
 
@@ -21,11 +22,11 @@ local function static_of(text)
       n = n + 1
       f[n] = field
     end
-    known = (n == STATIC_FIELDS or n == STATIC_FIELDS + 1) and {
+    known = (n == STATIC_FIELDS or n == EXPIRING_FIELDS or n == MEMBER_FIELDS) and {
       lane = f[1], order = f[2], name = f[3], queue = f[4], route = f[5], priority = f[6], meta = f[7],
       keep = f[8], keep_failed = f[9], version = f[10], parent = f[11], root = f[12], labels = f[13],
       origin = f[14], crash_limit = tonumber(f[15]), mask = tonumber(f[16]), key = f[17],
-      expires = tonumber(f[18]),
+      expires = tonumber(f[18]), batch = f[19], node = f[20],
     } or false
     statics[text] = known
   end

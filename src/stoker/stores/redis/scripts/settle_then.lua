@@ -1,4 +1,4 @@
--- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows expiring gates waiting places unheard spent stirred
+-- keys: meta args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows expiring gates waiting places unheard spent stirred ledger
 -- uses: record packs ready moves ending place
 -- Ends attempts, and stores what follows from those endings that were not refused.
 local none_follow = {}

@@ -1,3 +1,3 @@
--- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows expiring entries gates waiting places unheard spent stirred
+-- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows expiring entries gates waiting places unheard spent stirred ledger
 -- uses: entry ticking receipts record packs ready moves place unique
 -- All of it is in what it uses: an entry moves on, and its jobs are stored as those of any call.

@@ -1,0 +1,3 @@
+-- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows expiring gates waiting places unheard spent stirred ledger batches
+-- uses: receipts record packs ready moves place batch adding unique
+-- All of it is in what it uses: jobs are stored as those of any call, if their batches are open.

@@ -1,0 +1,3 @@
+-- keys: meta calls0 calls1 calls2 args jobs packs bodies ready due done leases held left cancels results errors notes counts blocks slots windows expiring gates waiting places unheard spent stirred ledger batches
+-- uses: receipts record packs ready moves place batch moving unique
+-- All of it is in what it uses: a batch moves on, and what follows is stored as the jobs of any call.
