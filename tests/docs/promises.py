@@ -46,7 +46,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.LIMITS: "limits on running jobs and rates, across workers",
     Capability.OVERRIDE: "limits, rates, timeouts and attempts said at run time, with who said it",
     Capability.TICK: "periodic jobs, each tick enqueued once",
-    Capability.BATCH: "batches (in no store yet)",
+    Capability.BATCH: "batches and workflows, no step lost, no callback enqueued twice",
 }
 
 

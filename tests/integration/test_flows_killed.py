@@ -44,7 +44,7 @@ class Scene:
         """Kill one worker after the other, each after so many further attempts."""
         for turn in range(times):
             reached = len(self.lines())
-            until(lambda goal=reached + between: len(self.lines()) >= goal, 60, "work goes on")  # type: ignore[misc]
+            until(lambda goal=reached + between: len(self.lines()) >= goal, 90, "work goes on")  # type: ignore[misc]
             self._workers[turn % 3].kill()
             self._workers[turn % 3] = self._processes.start(WORKER)
 
@@ -81,7 +81,7 @@ def test_each_link_of_many_chains_is_enqueued_once_wherever_workers_die(scene: S
 @pytest.mark.timeout(240)
 def test_workflows_lose_no_step_and_run_no_callback_twice_wherever_workers_die(scene: Scene) -> None:
     jobs = defined(scene.app)
-    flows, width = 20, 6
+    flows, width = 30, 6
     batches = []
     for n in range(flows):
         tell = jobs["tell"]
@@ -89,7 +89,7 @@ def test_workflows_lose_no_step_and_run_no_callback_twice_wherever_workers_die(s
         parts = [flow.add(jobs["part"], n * width + one) for one in range(width)]
         flow.add(jobs["report"], n, flow.add(jobs["gather"], n, [part.result for part in parts]).result)
         batches.append(scene.app.start(flow))
-    scene.kill(5, 25)
+    scene.kill(5, 20)
     until(lambda: all(batch.progress().success for batch in batches), 120, "all workflows succeeded")
     until(lambda: not scene.store.run(scene.store.batches([], 1)), 60, "all was seen to")
     until(lambda: scene.unfinished() == 0, 60, "all callbacks were performed")

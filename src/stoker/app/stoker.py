@@ -237,6 +237,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         return list({entry.name: entry for entry in (*self.periodic.declared, *written)}.values())
 
     # -- batches and workflows ---------------------------------------------------------------------------------------
+
     def batch(
         self,
         name: str = "",
@@ -248,6 +249,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         store: str = "default",
     ) -> Batch:
         """Give a new batch, to be opened by ``with``; ``within`` another it counts there as one member.
+
         ``on_success`` is enqueued once when all its jobs completed, ``on_failure`` for each that was discarded,
         ``on_complete`` once when all have ended, whichever way. NotSupported where the store has no batches.
         """
@@ -267,6 +269,7 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     def start(self, workflow: Workflow, /, *, transaction: object | None = None) -> Batch:
         """Store a workflow, and the jobs of the steps that wait for none; the store's workers see to the rest.
+
         Raises WorkflowError and EnqueueError for what cannot be stored, NotSupported where the store has no batches.
         """
         id, store, command, jobs = self._start(workflow)

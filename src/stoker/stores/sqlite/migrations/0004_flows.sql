@@ -22,7 +22,7 @@ CREATE INDEX stoker_batch_finished ON stoker_batch (at) WHERE finished;
 
 -- What members came to. Kinds: 0 added, 5 completed, 6 cancelled, 7 discarded; negative: no longer so.
 CREATE TABLE stoker_batch_event (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     batch TEXT NOT NULL,
     job INTEGER,
     node TEXT NOT NULL,
