@@ -421,3 +421,16 @@ def test_a_replayed_member_belongs_to_no_batch(rig: Rig) -> None:
     assert (found.meta, found.version) == ("{}", 1)
     assert batch.progress().total == 1
     assert JobId(made)
+
+
+def test_results_of_sealed_jobs_are_not_passed_on(rig: Rig) -> None:
+    @rig.app.job(codecs=[Compressed()])
+    async def secret() -> int:
+        return 1
+
+    @rig.app.job
+    async def takes(n: int) -> None: ...
+
+    flow = Workflow()
+    with pytest.raises(WorkflowError, match="one of them has codecs"):
+        flow.add(takes, flow.add(secret).result)

@@ -50,8 +50,8 @@ class Workflow:
             check_own(self.steps, need.step, job.name)
             if job.codecs or need.step.draft.definition.codecs:
                 raise WorkflowError(
-                    f"step {job.name} cannot take the result of {need.step.key}: one of them has codecs, so nobody can put "
-                    "that among the arguments; pass an id by which the job finds it"
+                    f"step {job.name} cannot take the result of {need.step.key}: one of them has codecs, so nobody can "
+                    "put that among the arguments; pass an id by which the job finds it"
                 )
         return self._add(Draft(job, text, job.terms), needs)
 
