@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stoker import Context, State, Workflow, chain
+from stoker import Compress, Context, State, Workflow, chain
 from stoker.core.filters import Filter
 from stoker.core.job import JobId, StoredJob
 from stoker.errors import ArgumentsError, BatchComplete, EnqueueError, JobNotFound, NotSupported, WorkflowError
@@ -424,7 +424,7 @@ def test_a_replayed_member_belongs_to_no_batch(rig: Rig) -> None:
 
 
 def test_results_of_sealed_jobs_are_not_passed_on(rig: Rig) -> None:
-    @rig.app.job(codecs=[Compressed()])
+    @rig.app.job(codecs=[Compress()])
     async def secret() -> int:
         return 1
 
