@@ -40,7 +40,7 @@ def _others(plan: Plan, ground: Ground) -> Iterator[Figure]:
     with ground.fresh() as url:
         task = msgspec.structs.replace(task_of(plan, ground, url), handler="thread", payload=0)
         yield drain(task, plan.n, ground, note="sync jobs, in threads")
-    if plan.keep != DEFAULT_KEEP:
+    if plan.keep != DEFAULT_KEEP and ground.keeps:
         with ground.fresh() as url:
             task = msgspec.structs.replace(task_of(plan, ground, url), keep=DEFAULT_KEEP)
             yield drain(task, plan.n, ground, note="kept as by default")

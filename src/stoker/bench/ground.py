@@ -51,6 +51,11 @@ class Ground:
         """Tell whether several processes can reach one store."""
         return self.scheme != "memory"
 
+    @property
+    def keeps(self) -> bool:
+        """Tell whether the store keeps completed jobs."""
+        return not self.scheme.startswith("sidekiq")
+
     @contextlib.contextmanager
     def fresh(self) -> Iterator[str]:
         """Give the URL of an empty store, which is removed afterwards; nobody may have it open then."""
