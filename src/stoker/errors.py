@@ -76,6 +76,19 @@ class DuplicateJob(EnqueueError):
         self.existing = existing
 
 
+class QueueFull(EnqueueError):
+    """A queue has as many waiting jobs as its ``max_waiting`` allows: try again later, or do without the job."""
+
+    def __init__(self, queue: str, waiting: int, most: int) -> None:
+        super().__init__(
+            f"queue {queue!r} is full: {waiting} jobs wait and queue.queues.{queue}.max_waiting is {most}; "
+            "enqueue later, add workers, or raise the bound"
+        )
+        self.queue = queue
+        self.waiting = waiting
+        self.most = most
+
+
 class BatchComplete(EnqueueError):
     """A job was to be added to a batch that has ended, or that the store does not have; ``batch`` is its id."""
 

@@ -7,10 +7,12 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from stoker.app.pressure import Pressure
 from stoker.app.replaying import replayed
 from stoker.app.results import await_ending, wait_for_ending
 from stoker.app.ruling import Ruling
@@ -86,6 +88,7 @@ class StoreBackend:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._ruling = Ruling()
+        self._pressure: Pressure | None = None
 
     @property
     def application(self) -> Services:
@@ -129,6 +132,7 @@ class StoreBackend:
                     # A caller's connection may belong to the caller's thread.
                     found.extend(self._carry_out(chunk, jobs, store, joined))
                 else:
+                    self._mind_the_room(store, jobs)
                     under_way.append((chunk, jobs, thread.submit(_sender(store, jobs))))
             arrive()
         return found
@@ -147,6 +151,7 @@ class StoreBackend:
             except BaseException:
                 self._ruling.forget(store)
                 raise
+        await self._amind_the_room(store, jobs)
         call = new_call()
         try:
             answers = await store.arun(store.enqueue(jobs, call), on=transaction)
@@ -165,6 +170,7 @@ class StoreBackend:
             return []
         self._mind_the_loop()
         jobs, store, joined = self._members(drafts, batch, store_name, transaction)
+        self._mind_the_room(store, jobs)
         return self._enqueued(drafts, jobs, _sender(store, jobs, joined)())
 
     async def aenqueue_members(
@@ -174,6 +180,7 @@ class StoreBackend:
         if not drafts:
             return []
         jobs, store, joined = self._members(drafts, batch, store_name, transaction)
+        await self._amind_the_room(store, jobs)
         answers = await store.arun(store.enqueue(jobs, new_call()), on=joined)
         return self._enqueued(drafts, jobs, answers)
 
@@ -220,7 +227,29 @@ class StoreBackend:
             here = self._services.foreground()
             return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
         self._tell(store, jobs, drafts)
+        self._mind_the_room(store, jobs)
         return self._enqueued(drafts, jobs, _sender(store, jobs, transaction)())
+
+    @property
+    def _bounds(self) -> Pressure:
+        # Not at once: the settings are read when they are first needed.
+        if self._pressure is None:
+            queues = self._services.settings.queue.queues
+            self._pressure = Pressure({name: queue.max_waiting for name, queue in queues.items() if queue.max_waiting})
+        return self._pressure
+
+    def _mind_the_room(self, store: Store, jobs: Sequence[NewJob]) -> None:
+        """Refuse jobs for queues that are full: QueueFull."""
+        if (question := self._bounds.question(store, jobs)) is not None:
+            began = monotonic()
+            self._bounds.answered(store, jobs, store.run(question), monotonic() - began)
+        self._bounds.enter(store, jobs)
+
+    async def _amind_the_room(self, store: Store, jobs: Sequence[NewJob]) -> None:
+        if (question := self._bounds.question(store, jobs)) is not None:
+            began = monotonic()
+            self._bounds.answered(store, jobs, await store.arun(question), monotonic() - began)
+        self._bounds.enter(store, jobs)
 
     def _tell(self, store: Store | None, jobs: Sequence[NewJob], drafts: Sequence[Draft[Any]]) -> None:
         """Tell a store what limits these jobs, once; on its own connection, whatever transaction they join."""

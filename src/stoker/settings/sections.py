@@ -48,6 +48,8 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
     """Jobs of this queue running at once, over all workers."""
     rate: str | None = None
     """Starts of jobs of this queue in a time, over all workers: ``"100/1m"``."""
+    max_waiting: Count | None = None
+    """Jobs that may wait in this queue before further ones are refused; None for any number."""
     keep: Kept | None = None
     keep_failed: Kept | None = None
     keep_most: Count | None = None
