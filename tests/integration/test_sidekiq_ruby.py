@@ -230,13 +230,13 @@ def test_rubys_api_and_pages_show_a_python_worker_its_work_and_that_it_was_quiet
     ((name, busy, queues, quiet),) = ruby.run(
         "Sidekiq::ProcessSet.new.map { |x| [x['identity'], x['busy'], x['queues'], x.stopping?] }"
     )
-    assert (busy, queues, quiet) == (1, ["default", "python"], False)
+    assert (busy, queues, quiet) == (1, ["python"], False)
     work = ruby.run("Sidekiq::Workers.new.map { |pid, tid, w| [pid, w['queue'], w['payload']['class']] }")
     assert work == [[name, "python", "PyLong"]]
     page = ruby.pages("/busy")["/busy"]
     assert (page[0], "PyLong" in page[1], str(process.pid) in page[1]) == (200, True, True)
     (worker,) = shared.app.store().run(shared.app.store().workers())
-    assert (worker.pid, worker.queues) == (process.pid, ("default", "python"))
+    assert (worker.pid, worker.queues) == (process.pid, ("python",))
 
     ruby.run("Sidekiq::ProcessSet.new.each { |x| x.dump_threads; x.quiet! }; nil")
     until(lambda: "was told: quiet" in crew.output(), 30)

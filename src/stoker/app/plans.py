@@ -16,13 +16,17 @@ from stoker.runtime.plan import PoolPlan, WorkerPlan
 from stoker.settings import Settings, StoreSettings, WorkerSettings
 
 
-def plan_worker(definitions: Mapping[str, JobDefinition[..., Any]], settings: Settings, choice: Choice) -> WorkerPlan:
+def plan_worker(
+    definitions: Mapping[str, JobDefinition[..., Any]], settings: Settings, choice: Choice, *, selective: bool = True
+) -> WorkerPlan:
     """Say what a worker serves; ConfigurationError when that is nothing or names what is not there.
 
-    ``definitions`` maps every name and alias that can be performed to its definition.
+    ``definitions`` maps every name and alias that can be performed to its definition. Where claims are not
+    ``selective`` a queue may hold the jobs of others, who are not to be disturbed: ``default`` has to be asked for.
     """
     names = _chosen_names(definitions, choice)
-    queues, own = _chosen_queues({definition.queue for definition in definitions.values()}, settings, choice)
+    used = {definition.queue for definition in definitions.values()} | ({"default"} if selective else set())
+    queues, own = _chosen_queues(used, settings, choice)
     workers, queue = settings.workers, settings.queue
     per_queue = [queue.queues[name] for name in queues if name in queue.queues]
     tags, all_tags = _chosen_tags(workers, choice)
@@ -84,7 +88,7 @@ def _chosen_queues(used: Iterable[str], settings: Settings, choice: Choice) -> t
     own = {name: queue.concurrency for name, queue in settings.queue.queues.items() if queue.concurrency}
     if choice.queues is None:
         # In the order in which they are written; what is written nowhere comes last.
-        others = {"default", *used} - settings.queue.queues.keys()
+        others = set(used) - settings.queue.queues.keys()
         queues: Sequence[str] = [*settings.queue.queues, *sorted(others)]
     else:
         queues = []

@@ -24,6 +24,7 @@ from stoker.app.periodic import Declared, Periodic
 from stoker.app.stage import Stage
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.batch import BatchId, new_batch
+from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command
 from stoker.core.flow import Flow, write
@@ -364,7 +365,8 @@ class Stoker(JobRegistry[S], Generic[S]):
         from stoker.app.plans import plan_worker
 
         self.check()
-        plan = plan_worker(self.performable, self.settings, choice)
+        selective = all(self.store(job.store).supports(Capability.SELECTIVE) for job in self.performable.values())
+        plan = plan_worker(self.performable, self.settings, choice, selective=selective)
         # By the store itself: outside the mode `queue` all names mean the one in memory.
         stores = {self.store(self.performable[name].store): self.performable[name].store for name in plan.names}
         return [self._make_worker(name, store, plan, state, choice) for store, name in stores.items()]

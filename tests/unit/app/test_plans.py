@@ -8,6 +8,7 @@ import pytest
 
 from stoker import Stoker
 from stoker.app.choice import Choice
+from stoker.app.plans import plan_worker
 from stoker.errors import ConfigurationError, EnqueueError
 
 
@@ -91,3 +92,14 @@ def test_jobs_for_two_stores_do_not_go_in_one_call() -> None:
     drafts = [app.get(name).draft() for name in ("here", "there")]
     with pytest.raises(EnqueueError, match="several stores"):
         app.enqueue_many(drafts)
+
+
+def test_the_default_queue_is_served_unasked_only_where_nobody_elses_jobs_can_be_in_the_way() -> None:
+    app: Stoker[Any] = Stoker("memory://")
+
+    @app.job(queue="python")
+    def lone() -> None: ...
+
+    settings, jobs = app.settings, app.performable
+    assert plan_worker(jobs, settings, Choice()).queues == ("default", "python")
+    assert plan_worker(jobs, settings, Choice(), selective=False).queues == ("python",)
