@@ -41,8 +41,8 @@ format: $(VENV)/.dev  ## Format and mend what can be mended
 docs: $(VENV)/.dev  ## Build the documentation into site/; a broken link fails
 	$(BIN)/zensical build --clean --strict
 
-# PostgreSQL, Valkey and Redis come as wheels and are started by the suite; PgBouncer comes from Debian's packages, into
-# .venv/servers. Where it cannot be fetched its tests are skipped, or fail in CI.
+# PostgreSQL, Valkey and Redis come as wheels and are started by the suite; PgBouncer and RabbitMQ come from Debian's packages,
+# into .venv/servers. Where it cannot be fetched its tests are skipped, or fail in CI.
 servers: $(VENV)/.test
 	@$(BIN)/python -m tests.rigs.provision
 

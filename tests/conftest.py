@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.rigs.provision import pgbouncer, sidekiq
+from tests.rigs.provision import pgbouncer, rabbitmq, sidekiq
 from tests.rigs.servers import running
 from tests.rigs.shared import Landlord, SharedServers, Tenant
 
 if TYPE_CHECKING:
     from tests.rigs.postgres import Postgres
+    from tests.rigs.rabbitmq import RabbitMq
     from tests.rigs.ruby import Ruby
     from tests.rigs.valkey import Valkey
     from tests.rigs.valkey_groups import ValkeyCluster, ValkeySentinel
@@ -156,6 +157,40 @@ def redis_sentinel() -> Iterator[ValkeySentinel]:
 
     with running(ValkeySentinel()) as sentinel:
         yield sentinel
+
+
+# -- RabbitMQ ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(shared_servers: SharedServers) -> str:
+    """The URL of the shared broker, or of the one in STOKER_TEST_AMQP_URL."""
+    if rabbitmq() is None and not os.environ.get("STOKER_TEST_AMQP_URL"):
+        _miss("there is no RabbitMQ: `make servers` fetches it where apt-get is")
+    return shared_servers.url("rabbitmq")
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq_server: str) -> Iterator[str]:
+    """A store's URL with a prefix that nobody else has."""
+    url = _with_option(rabbitmq_server, f"prefix=t_{secrets.token_hex(6)}")
+    yield url
+    from stoker.stores.rabbitmq import RabbitStore
+
+    store = RabbitStore(url)
+    store.drop()
+    store.close()
+
+
+@pytest.fixture
+def own_rabbitmq() -> Iterator[RabbitMq]:
+    """A broker that the test may restart and break."""
+    if rabbitmq() is None:
+        _miss("there is no RabbitMQ: `make servers` fetches it where apt-get is")
+    from tests.rigs.rabbitmq import RabbitMq
+
+    with running(RabbitMq()) as broker:
+        yield broker
 
 
 # -- a place of one's own on a shared server ---------------------------------------------------------------------------

@@ -18,6 +18,7 @@ URLS: Final = (
     "postgresql://localhost/jobs",
     "redis://localhost/0",
     "sidekiq+redis://localhost/0",
+    "amqp://localhost/",
 )
 
 PROMISES: Final[dict[Capability, str]] = {
@@ -25,6 +26,8 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.FENCED: "what a worker reports too late is refused",
     Capability.SELECTIVE: "jobs of unknown names wait untouched",
     Capability.ATOMIC: "an ending and what follows from it are one unit",
+    Capability.RECEIPTS: "a call that is sent again inserts nothing twice",
+    Capability.TAGS: "tags decide which workers take a job",
     Capability.SCHEDULE: "delays and times (`delay=`, `at=`), retries with a pause",
     Capability.PRIORITY: "higher priorities run first",
     Capability.UNIQUE: "unique jobs",

@@ -1,4 +1,4 @@
-"""Fetches what no wheel brings, PgBouncer and Ruby's Sidekiq, out of Debian's packages into the virtual environment.
+"""Fetches what no wheel brings, PgBouncer, RabbitMQ and Ruby's Sidekiq, out of Debian's packages.
 
 Nothing is installed: packages are unpacked in a folder, so root is not needed and no service starts.
 """
@@ -69,6 +69,23 @@ def sidekiq() -> Gems | None:
     return Gems(rubies[0], programs[0], environment)
 
 
+class Broker(NamedTuple):
+    """RabbitMQ, and the Erlang that it runs in."""
+
+    scripts: Path
+    erlang: Path
+
+
+def rabbitmq() -> Broker | None:
+    """Give RabbitMQ, the fetched one or the system's; None when there is none."""
+    for root in (UNPACKED, Path("/")):
+        erlang = root / "usr/lib/erlang"
+        found = sorted(root.glob("usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin"))
+        if found and (erlang / "bin/erl").exists():
+            return Broker(found[-1], erlang)
+    return None
+
+
 def fetch(package: str) -> str:
     """Download and unpack a package with what it needs; give the reason when that failed."""
     for folder in (_ARCHIVES / "partial", _LISTS / "partial"):
@@ -103,7 +120,8 @@ def _run(*command: str | Path) -> None:
 
 def main() -> None:
     """Fetch what is missing; a failure is told and left to the tests that need the server."""
-    for name, package, have in (("PgBouncer", "pgbouncer", pgbouncer), ("Sidekiq", "ruby-sidekiq", sidekiq)):
+    wanted = (("PgBouncer", "pgbouncer", pgbouncer), ("RabbitMQ", "rabbitmq-server", rabbitmq))
+    for name, package, have in (*wanted, ("Sidekiq", "ruby-sidekiq", sidekiq)):
         if have() is None:
             print(f"fetching {name} for the tests ...", file=sys.stderr)
             if problem := fetch(package):

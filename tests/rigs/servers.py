@@ -51,6 +51,7 @@ _KINDS: dict[str, Callable[[], Server]] = {
     "postgres": partial(_make, "postgres", "Postgres"),
     "postgres-without-fsync": partial(_make, "postgres", "Postgres", fsync=False),
     "pgbouncer": partial(_make, "pgbouncer", "PooledPostgres"),
+    "rabbitmq": partial(_make, "rabbitmq", "RabbitMq"),
     "redis": partial(_make, "valkey", "Valkey"),
     "redis-6.2": partial(_make, "valkey", "OldRedis"),
     "redis-cluster": partial(_make, "valkey_groups", "ValkeyCluster"),

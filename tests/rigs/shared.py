@@ -13,7 +13,11 @@ from typing import Any, Protocol
 
 from tests.rigs.servers import Server, make
 
-_EXTERNAL = {"postgres-without-fsync": "STOKER_TEST_POSTGRES_URL", "redis": "STOKER_TEST_REDIS_URL"}
+_EXTERNAL = {
+    "postgres-without-fsync": "STOKER_TEST_POSTGRES_URL",
+    "rabbitmq": "STOKER_TEST_AMQP_URL",
+    "redis": "STOKER_TEST_REDIS_URL",
+}
 
 
 class SharedServers(Protocol):

@@ -61,3 +61,7 @@ class Capability(Flag):
     """Claims are by name; unknown names wait untouched."""
     ATOMIC = auto()
     """An ending and what follows from it are one unit."""
+    TAGS = auto()
+    """Tags route jobs: `routes` tells which sets of tags there are."""
+    RECEIPTS = auto()
+    """A call that is repeated is known: an enqueue inserts nothing anew, an ending is `repeated`."""

@@ -22,8 +22,6 @@ _SPELLINGS: Final = {
     "valkeys": "rediss",
 }
 _LATER: Final = (
-    "amqp",
-    "amqps",
     "pgmq+postgresql",
 )
 
@@ -137,6 +135,12 @@ def _postgres(wish: _Wish) -> Store:
     return PostgresStore(wish.url, shown=mask(wish.url), clock=wish.clock, auto_migrate=wish.auto_migrate)
 
 
+def _rabbitmq(wish: _Wish) -> Store:
+    with _extra("rabbitmq", "pika", wish):
+        from stoker.stores.rabbitmq import RabbitStore
+    return RabbitStore(wish.url, shown=mask(wish.url), clock=wish.clock)
+
+
 @contextmanager
 def _extra(name: str, module: str, wish: _Wish) -> Iterator[None]:
     try:
@@ -152,6 +156,7 @@ _OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgres,
     **dict.fromkeys(("redis", "rediss", "redis+unix"), _redis),
+    **dict.fromkeys(("amqp", "amqps"), _rabbitmq),
     **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _redis),
     **dict.fromkeys(("sidekiq+redis", "sidekiq+rediss", "sidekiq+redis+unix"), _sidekiq),
     **dict.fromkeys(("sidekiq+redis+sentinel", "sidekiq+rediss+sentinel"), _sidekiq),

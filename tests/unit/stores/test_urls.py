@@ -73,8 +73,6 @@ def test_an_absolute_path_with_three_slashes_is_an_error_where_its_folder_would_
 @pytest.mark.parametrize(
     "url",
     [
-        "amqp://mq",
-        "amqps://mq",
         "pgmq+postgresql://db/shop",
     ],
 )

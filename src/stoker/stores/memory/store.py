@@ -73,6 +73,8 @@ class MemoryStore(Store):
         | Capability.ATOMIC
         | Capability.EXPIRY
         | Capability.BATCH
+        | Capability.TAGS
+        | Capability.RECEIPTS
     )
 
     def __init__(self, clock: Clock | None = None, url: str = "memory://") -> None:

@@ -101,6 +101,8 @@ class PostgresStore(Store):
         | Capability.ATOMIC
         | Capability.EXPIRY
         | Capability.BATCH
+        | Capability.TAGS
+        | Capability.RECEIPTS
     )
 
     def __init__(

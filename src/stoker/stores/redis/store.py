@@ -78,6 +78,8 @@ class RedisStore(Store):
         | Capability.ATOMIC
         | Capability.EXPIRY
         | Capability.BATCH
+        | Capability.TAGS
+        | Capability.RECEIPTS
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:

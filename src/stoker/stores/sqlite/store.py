@@ -97,6 +97,8 @@ class SqliteStore(Store):
         | Capability.ATOMIC
         | Capability.EXPIRY
         | Capability.BATCH
+        | Capability.TAGS
+        | Capability.RECEIPTS
     )
 
     def __init__(

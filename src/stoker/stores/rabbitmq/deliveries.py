@@ -1,0 +1,181 @@
+"""What the broker has pushed to this process: which lanes are consumed, what waits to be claimed, what is in hand.
+
+The lease of a job is the channel that it was delivered on: when that ends, the broker gives the job to somebody else,
+and whatever is said of it here is too late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from stoker.core.job import JobId, Token
+from stoker.drivers.rabbitmq_link import Channel
+from stoker.stores.rabbitmq.topology import Lane
+
+ENOUGH: Final = 1.25
+"""A window that was full is made larger by a quarter at least: each change costs two round trips."""
+LIFE: Final = 1.0
+"""Seconds after which a job that nobody claimed goes back: another worker may be free."""
+
+
+class Delivery:
+    """A message in our hands."""
+
+    __slots__ = ("arrived", "body", "crashes", "key", "lane", "name", "properties", "queue", "redelivered", "tag")
+
+    def __init__(
+        self, lane: Consumed, tag: int, properties: Any, body: bytes, arrived: float, *, redelivered: bool
+    ) -> None:
+        self.lane = lane
+        self.tag = tag
+        self.properties = properties
+        self.body = body
+        self.arrived = arrived
+        self.redelivered = redelivered
+        self.crashes = 0
+
+
+class Consumed:
+    """One lane as this process consumes it."""
+
+    __slots__ = ("buffer", "consumer", "key", "lane", "open", "window")
+
+    def __init__(self, lane: Lane, key: str) -> None:
+        self.lane = lane
+        self.key = key
+        self.buffer: deque[Delivery] = deque()
+        self.open = 0
+        """Deliveries that are not acknowledged, claimed or not."""
+        self.window = 0
+        """How many of them the broker allows."""
+        self.consumer: str | None = None
+
+    def wants(self, room: int) -> bool:
+        """Tell whether the broker is to be allowed more, for ``room`` jobs to be pushed."""
+        if self.consumer is None:
+            return True
+        return self.open >= self.window and self.open + room >= ENOUGH * self.window
+
+    def lost(self) -> None:
+        """Begin anew: the channel has ended."""
+        self.buffer.clear()
+        self.open = self.window = 0
+        self.consumer = None
+
+
+class Deliveries:
+    """All that one channel has brought."""
+
+    def __init__(self, rung: Callable[[str], None]) -> None:
+        self._rung = rung
+        self._lanes: dict[Lane, Consumed] = {}
+        self._tags: dict[int, Consumed] = {}
+        self._subscribing = asyncio.Lock()
+        self.held: dict[tuple[JobId, Token], Delivery] = {}
+        self.tokens: dict[Token, set[JobId]] = {}
+
+    @property
+    def lanes(self) -> Iterable[Consumed]:
+        """The lanes that were ever asked for."""
+        return self._lanes.values()
+
+    def lane(self, lane: Lane, key: str) -> Consumed:
+        """Give what is known of a lane."""
+        found = self._lanes.get(lane)
+        if found is None:
+            found = self._lanes[lane] = Consumed(lane, key)
+        return found
+
+    def lost(self) -> None:
+        """Forget everything: the channel has ended, and the broker gives all of it to others."""
+        self._tags.clear()
+        self.held.clear()
+        self.tokens.clear()
+        for lane in self._lanes.values():
+            lane.lost()
+            self._rung(lane.lane.queue)
+
+    def take(self, lanes: Sequence[Consumed], wanted: int) -> list[Delivery]:
+        """Take up to so many of what waits, in the order of arrival."""
+        full = [lane.buffer for lane in lanes if lane.buffer]
+        taken: list[Delivery] = []
+        if len(full) == 1:
+            while full[0] and len(taken) < wanted:
+                taken.append(full[0].popleft())
+            return taken
+        while full and len(taken) < wanted:
+            first = min(full, key=_age)
+            taken.append(first.popleft())
+            if not first:
+                full.remove(first)
+        return taken
+
+    def hold(self, delivery: Delivery, token: Token) -> None:
+        """Keep a delivery under a token."""
+        id = JobId(delivery.properties.message_id)
+        self.held[id, token] = delivery
+        self.tokens.setdefault(token, set()).add(id)
+
+    def release(self, id: JobId, token: Token) -> None:
+        """Forget a delivery that has ended."""
+        self.held.pop((id, token), None)
+        if (ids := self.tokens.get(token)) is not None:
+            ids.discard(id)
+            if not ids:
+                del self.tokens[token]
+
+    def received(self, lane: Consumed, tag: int) -> None:
+        """Count a delivery."""
+        lane.open += 1
+        self._tags[tag] = lane
+
+    def acknowledge(self, channel: Channel, tags: set[int]) -> None:
+        """Acknowledge deliveries, in one word those before which nothing is open."""
+        last = 0
+        for tag in self._tags:
+            if tag not in tags:
+                break
+            last = tag
+        single = sorted(tag for tag in tags if tag > last)
+        for tag in tags:
+            if lane := self._tags.pop(tag, None):
+                lane.open -= 1
+        if last:
+            channel.ack(last, multiple=True)
+        for tag in single:
+            channel.ack(tag)
+
+    async def widen(self, channel: Channel, lane: Consumed, room: int, deliver: Callable[..., None]) -> None:
+        """Have the broker push up to ``room`` more, where it is not already allowed to."""
+        async with self._subscribing:
+            if not lane.wants(room):
+                return
+            await self._stop(channel, lane)
+
+            def cancelled() -> None:
+                # The queue was deleted, or its leader moved: the next claim declares and consumes it again.
+                lane.consumer = None
+                self._rung(lane.lane.queue)
+
+            lane.window = lane.open + room
+            lane.consumer = await channel.consume(lane.key, deliver, cancelled, lane.window)
+
+    async def stop(self, channel: Channel, lane: Consumed) -> list[Delivery]:
+        """Have nothing more pushed of a lane, and give what was pushed and not claimed."""
+        async with self._subscribing:
+            await self._stop(channel, lane)
+            left = [*lane.buffer]
+            lane.buffer.clear()
+            return left
+
+    async def _stop(self, channel: Channel, lane: Consumed) -> None:
+        if lane.consumer is not None:
+            tag, lane.consumer = lane.consumer, None
+            await channel.stop_consuming(tag)
+
+
+def _age(buffer: deque[Delivery]) -> int:
+    return buffer[0].tag

@@ -1,0 +1,337 @@
+"""What one process has open at the broker: a connection that publishes, one that consumes, one that looks.
+
+Several, because a broker that runs out of memory stops reading from those that publish; endings must still get through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from secrets import token_hex
+from typing import Any, Final
+
+from stoker.core.clock import Clock
+from stoker.core.job import AttemptFailure, Claim, JobId, NewJob, State, Token
+from stoker.core.settlement import Settled, Settlement
+from stoker.drivers.bell import Bell
+from stoker.drivers.rabbitmq_link import Channel, Link, LinkLost, Message, Refused, Unconfirmed
+from stoker.errors import LeaseExpired, StokerError
+from stoker.stores.rabbitmq import endings, wire
+from stoker.stores.rabbitmq.deliveries import LIFE, Consumed, Deliveries, Delivery
+from stoker.stores.rabbitmq.sending import onward, send
+from stoker.stores.rabbitmq.topology import Lane, Topology
+
+log = logging.getLogger("stoker")
+_TICK: Final = 0.5
+_CHECK_EVERY: Final = 10.0
+_SUSPECTS_EVERY: Final = 1.0
+"""Seconds between two looks for suspects."""
+
+
+class Session:
+    """Lives on one event loop."""
+
+    def __init__(self, parameters: Any, prefix: str, clock: Clock, bell: Bell) -> None:
+        self._parameters = parameters
+        self._clock = clock
+        self._bell = bell
+        self._opening = asyncio.Lock()
+        self._links: dict[str, tuple[Link, Channel]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._aside: list[tuple[Delivery, Message]] = []
+        self._asides: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+        self._suspect: Delivery | None = None
+        self._following: Channel | None = None
+        self._listed: dict[Lane, Consumed] = {}
+        self.look_for_suspects_at = 0.0
+        self._check_again = self._loop.time() + _CHECK_EVERY
+        self.topology = Topology(prefix)
+        self.deliveries = Deliveries(lambda queue: bell.ring((queue,)))
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    async def connect(self, purpose: str) -> tuple[Link, Channel]:
+        """Give the connection for ``publishing``, ``consuming`` or ``looking``; LinkLost when there is none."""
+        found = self._links.get(purpose)
+        if found is not None and found[1].ended is None:
+            return found
+        async with self._opening:
+            found = self._links.get(purpose)
+            if found is None or not found[0].alive:
+                link = await Link.open(self._parameters)
+            elif found[1].ended is None:
+                return found
+            else:
+                link = found[0]
+            self._links[purpose] = (link, await link.channel())
+            if purpose == "consuming":
+                self._links[purpose][1].on_end = self._lost
+            return self._links[purpose]
+
+    @property
+    def reached(self) -> bool:
+        """Whether a connection was ever there: else nothing can have been done."""
+        return bool(self._links)
+
+    @property
+    def blocked(self) -> str | None:
+        """Why the broker takes no messages, if it said so."""
+        found = self._links.get("publishing")
+        return found[0].blocked if found is not None else None
+
+    async def close(self) -> None:
+        """Give back what nobody claimed, then end the connections."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+        if "consuming" in self._links and self._links["consuming"][1].ended is None:
+            try:
+                await asyncio.wait_for(self._give_back(self.deliveries.lanes), 3)
+            except (LinkLost, Refused, Unconfirmed, TimeoutError, StokerError) as error:
+                log.warning("rabbitmq: unclaimed jobs go back when the connection ends: %s", error)
+        for link, _ in self._links.values():
+            await link.close()
+        self._links.clear()
+
+    def _lost(self) -> None:
+        self.deliveries.lost()
+        self._aside.clear()
+        self._suspect = None
+
+    # -- verbs ---------------------------------------------------------------------------------------------------------
+
+    async def enqueue(self, jobs: Sequence[NewJob], ids: Sequence[JobId]) -> None:
+        """Publish new jobs."""
+        now = self._clock.now()
+        messages: list[Message] = []
+        lanes: dict[Lane, str] = {}
+        for job, id in zip(jobs, ids, strict=True):
+            lane = Lane(job.queue, job.name)
+            key = lanes.get(lane) or lanes.setdefault(lane, self.topology.key(lane))
+            due = job.due.resolve(now)
+            properties = wire.properties_of(job, id, now, due)
+            messages.append(onward(self.topology, key, job.args.encode(), properties, due - now))
+        link, channel = await self.connect("publishing")
+        await send(link, channel, self.topology, messages, lanes)
+
+    async def claim(self, demand: Mapping[str, int], names: Sequence[str], token: Token) -> list[Claim]:
+        """Take what has been pushed, and have more pushed where that was not enough; once under each token."""
+        if (under := self.deliveries.tokens.get(token)) is not None:
+            return [self._claimed(self.deliveries.held[id, token], token) for id in under]
+        return await self.take(demand, names, token)
+
+    async def take(self, demand: Mapping[str, int], names: Sequence[str], token: Token) -> list[Claim]:
+        """Do the same however often."""
+        link, channel = await self.connect("consuming")
+        await self._follow(link)
+        taken: list[Delivery] = []
+        for queue, wanted in demand.items():
+            consumed = [lane for name in names if (lane := self._listed.get(Lane(queue, name))) is not None]
+            if wanted > 0 and (suspect := await self._next_suspect(channel, consumed)):
+                taken.append(suspect)
+                wanted -= 1  # noqa: PLW2901 - one of the places is taken
+            found = self.deliveries.take(consumed, wanted)
+            if wanted > len(found):
+                for lane in consumed:
+                    if lane.wants(wanted - len(found)):
+                        await self.topology.ensure_lanes(link, [lane.lane])
+                        await self.deliveries.widen(channel, lane, wanted - len(found), self._receiver(lane))
+            taken += found
+        self._start_upkeep()
+        for delivery in taken:
+            self.deliveries.hold(delivery, token)
+        return [self._claimed(delivery, token) for delivery in taken]
+
+    def extend(self, tokens: Sequence[Token]) -> frozenset[Token]:
+        """Tell which tokens hold nothing any more."""
+        return frozenset(token for token in tokens if token not in self.deliveries.tokens)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> dict[JobId, Settled]:
+        """End attempts: what carries a job on is published and confirmed first, then the delivery is acknowledged."""
+        now = self._clock.now()
+        answers: dict[JobId, Settled] = {}
+        messages: list[Message] = []
+        ended: list[tuple[Settlement, Delivery]] = []
+        for ending in settlements:
+            wrong = ending.state is State.RUNNING
+            delivery = None if wrong else self.deliveries.held.pop((ending.id, ending.token), None)
+            if delivery is None:
+                answers.setdefault(ending.id, Settled.LOST)
+                continue
+            answers[ending.id] = Settled.ACCEPTED
+            ended.append((ending, delivery))
+            if message := endings.after(self.topology, delivery, ending, now):
+                messages.append(message)
+        if not ended:
+            return answers
+        link, channel = await self.connect("consuming")
+        if messages:
+            try:
+                await send(link, channel, self.topology, messages, _lanes_of(ended))
+            except (LinkLost, Refused):
+                # The deliveries went with the channel: they run again, and some of what was published may be there too.
+                return dict.fromkeys(answers, Settled.LOST)
+            except BaseException:
+                for ending, delivery in ended:
+                    self.deliveries.held[ending.id, ending.token] = delivery
+                raise
+        self.deliveries.acknowledge(channel, {delivery.tag for _, delivery in ended})
+        for ending, delivery in ended:
+            self.deliveries.release(ending.id, ending.token)
+            if delivery is self._suspect:
+                self._suspect, self.look_for_suspects_at = None, 0.0
+                self._bell.ring((delivery.lane.lane.queue,))
+        return answers
+
+    async def _follow(self, link: Link) -> None:
+        """Know all lanes there are, and hear of new ones: a worker consumes none in which nobody ever enqueued."""
+        if self._following is None or self._following.ended is not None:
+            self._following = await self.topology.follow(link, self._hear_of)
+
+    def _hear_of(self, lane: Lane) -> None:
+        self._listed[lane] = self.deliveries.lane(lane, self.topology.key(lane))
+        self._bell.ring((lane.queue,))
+
+    # -- what is pushed ------------------------------------------------------------------------------------------------
+
+    def _receiver(self, lane: Consumed) -> Any:
+        def receive(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
+            self.deliveries.received(lane, method.delivery_tag)
+            redelivered: bool = method.redelivered
+            properties.message_id = properties.message_id or f"foreign-{token_hex(8)}"
+            delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time(), redelivered=redelivered)
+            headers = properties.headers
+            if redelivered:
+                self._put_aside(delivery, self._accused(delivery))
+            elif headers and (due := headers.get(wire.DUE)) and due > (now := self._clock.now()):
+                self._put_aside(delivery, endings.early(self.topology, delivery, due, now))
+            else:
+                if headers and wire.CRASHES in headers:
+                    delivery.crashes = wire.number(headers, wire.CRASHES)
+                lane.buffer.append(delivery)
+                self._bell.ring((lane.lane.queue,))
+
+        return receive
+
+    def _accused(self, delivery: Delivery) -> Message:
+        """Give what becomes of a job that was with a worker when that went silent."""
+        headers = delivery.properties.headers or {}
+        return self._judged(delivery, wire.number(headers, wire.CRASHES) + 1)
+
+    def _judged(self, delivery: Delivery, crashes: int) -> Message:
+        headers = delivery.properties.headers or {}
+        delivery.crashes = crashes
+        if crashes < wire.number(headers, wire.CRASH_LIMIT, 3):
+            return endings.suspect(self.topology, delivery, crashes)
+        attempt = wire.number(headers, wire.FAILURES) + crashes
+        reason = f"the worker that performed it went silent, {crashes} times"
+        keep = wire.kept(headers, wire.KEEP_FAILED, 1_209_600_000_000)
+        error = AttemptFailure(attempt, 0, LeaseExpired.__name__, reason)
+        return endings.parked(self.topology, delivery, error, keep, self._clock.now())
+
+    async def _next_suspect(self, channel: Channel, lanes: Sequence[Consumed]) -> Delivery | None:
+        """Take one suspect, if this process has none: when the worker dies, it alone is counted."""
+        if self._suspect is not None or self._loop.time() < self.look_for_suspects_at:
+            return None
+        for lane in lanes:
+            suspects = lane.lane._replace(suspects=True)
+            if suspects not in self._listed:
+                continue
+            while (found := await channel.get(self.topology.key(suspects))) is not None:
+                method, properties, body = found
+                self.deliveries.received(lane, method.delivery_tag)
+                again: bool = method.redelivered
+                delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time(), redelivered=again)
+                headers = properties.headers or {}
+                now = self._clock.now()
+                delivery.crashes = wire.number(headers, wire.CRASHES) + max(
+                    wire.number(headers, wire.DELIVERIES), int(again)
+                )
+                if delivery.crashes >= wire.number(headers, wire.CRASH_LIMIT, 3):
+                    self._put_aside(delivery, self._judged(delivery, delivery.crashes))
+                elif (due := wire.number(headers, wire.DUE)) > now:
+                    self._put_aside(delivery, endings.early_suspect(self.topology, delivery, due, now))
+                else:
+                    self._suspect = delivery
+                    return delivery
+        self.look_for_suspects_at = self._loop.time() + _SUSPECTS_EVERY
+        return None
+
+    def _put_aside(self, delivery: Delivery, message: Message) -> None:
+        """Send a delivery elsewhere, unclaimed."""
+        self._aside.append((delivery, message))
+        if self._asides is None or self._asides.done():
+            self._asides = self._loop.create_task(self._send_aside())
+
+    async def _send_aside(self) -> None:
+        while self._aside:
+            moved, self._aside = self._aside, []
+            try:
+                await self._move(moved)
+            except (LinkLost, Refused):
+                return
+            except (Unconfirmed, StokerError) as error:
+                log.warning("rabbitmq: jobs that are to wait elsewhere stay here for a second: %s", error)
+                self._aside = [*moved, *self._aside]
+                await asyncio.sleep(1)
+
+    async def _move(self, moved: Sequence[tuple[Delivery, Message]]) -> None:
+        link, channel = self._links["consuming"]
+        lanes = {delivery.lane.lane for delivery, _ in moved}
+        accused = {lane._replace(suspects=True) for lane in lanes if any(one.crashes for one, _ in moved)}
+        await send(link, channel, self.topology, [message for _, message in moved], lanes | accused)
+        self.deliveries.acknowledge(channel, {delivery.tag for delivery, _ in moved})
+        self.look_for_suspects_at = 0.0
+        for lane in lanes:
+            self._bell.ring((lane.queue,))
+
+    # -- upkeep --------------------------------------------------------------------------------------------------------
+
+    def _start_upkeep(self) -> None:
+        if self._upkeep is None or self._upkeep.done():
+            self._upkeep = self._loop.create_task(self._keep_up())
+
+    async def _keep_up(self) -> None:
+        """Give back what nobody claims, and have somebody look for suspects, which are not pushed."""
+        while True:
+            await asyncio.sleep(_TICK)
+            if self._suspect is None and self._loop.time() >= self.look_for_suspects_at:
+                self._bell.ring({lane.queue for lane in self._listed if lane.suspects})
+            oldest = self._loop.time() - LIFE
+            await self._see_to_deleted()
+            stale = [lane for lane in self.deliveries.lanes if lane.buffer and lane.buffer[0].arrived < oldest]
+            try:
+                await self._give_back(stale)
+            except (LinkLost, Refused, Unconfirmed, StokerError) as error:
+                log.warning("rabbitmq: unclaimed jobs could not be given back: %s", error)
+
+    async def _see_to_deleted(self) -> None:
+        """Notice queues that are gone: not each deletion is told to those who consume."""
+        if self._loop.time() < self._check_again:
+            return
+        self._check_again = self._loop.time() + _CHECK_EVERY
+        for lane in [*self.deliveries.lanes]:
+            with contextlib.suppress(LinkLost, Refused, StokerError):
+                link, _ = self._links["consuming"]
+                if lane.consumer is not None and not await self.topology.exists(link, lane.lane):
+                    lane.consumer = None
+                    self.topology.forget()
+                    self._bell.ring((lane.lane.queue,))
+
+    async def _give_back(self, lanes: Any) -> None:
+        for lane in [*lanes]:
+            if lane.consumer is None and not lane.buffer:
+                continue
+            _, channel = self._links["consuming"]
+            if left := await self.deliveries.stop(channel, lane):
+                await self._move([(delivery, endings.unharmed(delivery)) for delivery in left])
+
+    def _claimed(self, delivery: Delivery, token: Token) -> Claim:
+        lane = delivery.lane.lane
+        return wire.claim_of(delivery.properties, delivery.body, lane.queue, lane.name, token, delivery.crashes)
+
+
+def _lanes_of(ended: Sequence[tuple[Settlement, Delivery]]) -> set[Lane]:
+    return {delivery.lane.lane._replace(suspects=delivery.crashes > 0) for _, delivery in ended}
