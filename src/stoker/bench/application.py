@@ -12,6 +12,7 @@ import msgspec
 
 from stoker import Draft, Stoker
 from stoker.bench.plan import DEFAULT_KEEP, USUAL_CONCURRENCY
+from stoker.core.capability import Capability
 from stoker.core.job import QueueCount
 
 QUEUE: Final = "bench"
@@ -64,7 +65,15 @@ class BenchApp:
         """Open the store, so that no measurement pays for its schema or its first connection."""
         self.stoker.check()
         store = self.stoker.store()
-        store.run(store.workers())  # costs the same however many jobs there are
+        if store.supports(Capability.PRESENCE):
+            store.run(store.workers())  # costs the same however many jobs there are
+        else:
+            store.run(store.any((), (), ()))
+
+    @property
+    def keeps(self) -> bool:
+        """Tell whether the store keeps what has ended, if it is asked to."""
+        return self.stoker.store().supports(Capability.RESULTS)
 
     def counts(self) -> list[QueueCount]:
         """Count what is in the store."""

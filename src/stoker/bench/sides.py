@@ -36,6 +36,10 @@ def side_of(url: str) -> Side | None:
             from stoker.stores.sidekiq.measuring import SidekiqSide
 
             return SidekiqSide(canonical_url(url), mask(url))
+        case "amqp" | "amqps":
+            from stoker.stores.rabbitmq.measuring import RabbitSide
+
+            return RabbitSide(canonical_url(url), mask(url))
         case _:
             return None
 

@@ -21,9 +21,7 @@ _SPELLINGS: Final = {
     "valkey": "redis",
     "valkeys": "rediss",
 }
-_LATER: Final = (
-    "pgmq+postgresql",
-)
+_LATER: Final = ("pgmq+postgresql",)
 
 
 def open_store(url: str, *, root: Path, clock: Clock | None = None, auto_migrate: bool = True) -> Store:
