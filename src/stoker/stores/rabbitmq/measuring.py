@@ -15,7 +15,7 @@ class RabbitSide:
         self._shown = shown
 
     def particulars(self) -> dict[str, object]:
-        """Say which broker it is; its queues are durable quorum queues, whose every message is on disk when confirmed."""
+        """Say which broker it is; the queues are durable quorum queues, on disk when confirmed."""
         with contextlib.closing(RabbitStore(self._url, shown=self._shown)) as store:
             told = [finding.text for finding in store.examine() if finding.subject == "server"]
         return {"broker": " ".join(told)}
