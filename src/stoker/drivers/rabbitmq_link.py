@@ -241,7 +241,10 @@ class Channel:
         self.on_end()
 
 
-class _Gathering(AsyncioConnection):  # type: ignore[misc]
+_Connection: Any = AsyncioConnection
+
+
+class _Gathering(_Connection):  # type: ignore[misc]
     """Sends once a turn of the loop: pika alone sends each of a message's three frames by itself, a packet each."""
 
     def __init__(self, *words: Any) -> None:
