@@ -208,7 +208,15 @@ def test_a_foreign_message_is_claimed_with_a_defect_and_named(store: PatientStor
 # -- what it cannot do is refused --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fields", "flag"), [({"priority": 3}, "PRIORITY"), ({"route": "gpu"}, "TAGS")])
+@pytest.mark.parametrize(
+    ("fields", "flag"),
+    [
+        ({"priority": 3}, "PRIORITY"),
+        ({"route": "gpu"}, "TAGS"),
+        ({"batch": "b"}, "BATCH"),
+        ({"expires": Due(1)}, "EXPIRY"),
+    ],
+)
 def test_what_a_broker_lacks_is_refused_and_nothing_stored(
     store: PatientStore, fields: dict[str, Any], flag: str
 ) -> None:

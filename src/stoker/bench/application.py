@@ -70,11 +70,6 @@ class BenchApp:
         else:
             store.run(store.any((), (), ()))
 
-    @property
-    def keeps(self) -> bool:
-        """Tell whether the store keeps what has ended, if it is asked to."""
-        return self.stoker.store().supports(Capability.RESULTS)
-
     def counts(self) -> list[QueueCount]:
         """Count what is in the store."""
         store = self.stoker.store()

@@ -96,7 +96,7 @@ def drain(task: Task, n: int, ground: Ground, processes: int = 1, note: str = ""
 
 def _faults(bench: BenchApp, n: int, backlog: int, performed: Sequence[int]) -> tuple[str, ...]:
     keep = bench.task.keep
-    keeps = bench.keeps and (keep == DEFAULT_KEEP or keep_micros(keep) != 0)
+    keeps = keep == DEFAULT_KEEP or keep_micros(keep) != 0
     if not backlog:
         return (*miscounts(n, performed), *leftovers(bench.counts(), n if keeps else 0))
     total = n + backlog

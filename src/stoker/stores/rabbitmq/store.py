@@ -182,5 +182,7 @@ class RabbitStore(Store):
             self._refuse(f"enqueue {job.name} with limits", Capability.LIMITS)
         if job.expires is not None:
             self._refuse(f"enqueue {job.name} with expires", Capability.EXPIRY)
+        if job.batch is not None:
+            self._refuse(f"enqueue {job.name} in a batch", Capability.BATCH)
         if job.route:
             self._refuse(f"enqueue {job.name} with tags", Capability.TAGS)
