@@ -257,7 +257,7 @@ def test_a_unique_key_of_other_arguments_is_not() -> None:
         Login,
         dict[str, Login],
     ],
-    ids=repr,
+    ids=["class", "instance", "alias", "optional", "list", "struct", "dict of structs"],
 )
 def test_a_secret_is_found_wherever_it_is_in_an_annotation(hint: Any) -> None:
     assert holds_secret(hint)
