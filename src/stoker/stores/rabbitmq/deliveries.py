@@ -75,7 +75,7 @@ class Deliveries:
         self._tags: dict[int, Consumed] = {}
         self._subscribing = asyncio.Lock()
         self.held: dict[tuple[JobId, Token], Delivery] = {}
-        self.tokens: dict[Token, set[JobId]] = {}
+        self.tokens: dict[Token, dict[JobId, None]] = {}
 
     @property
     def lanes(self) -> Iterable[Consumed]:
@@ -117,13 +117,13 @@ class Deliveries:
         """Keep a delivery under a token."""
         id = JobId(delivery.properties.message_id)
         self.held[id, token] = delivery
-        self.tokens.setdefault(token, set()).add(id)
+        self.tokens.setdefault(token, {})[id] = None
 
     def release(self, id: JobId, token: Token) -> None:
         """Forget a delivery that has ended."""
         self.held.pop((id, token), None)
         if (ids := self.tokens.get(token)) is not None:
-            ids.discard(id)
+            ids.pop(id, None)
             if not ids:
                 del self.tokens[token]
 
