@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -26,7 +25,7 @@ from stoker.jobs.middleware import Middleware
 from stoker.jobs.options import Defaults
 from stoker.jobs.preparing import by_position, prepared
 from stoker.runtime.current import performing
-from stoker.stores.base import MOST_BYTES, Store
+from stoker.stores.base import MOST_BYTES, MOST_JOBS, Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import JobsChanged, JobsEnqueued
 
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from stoker.settings.values import Mode
 
 R = TypeVar("R")
-
-AT_ONCE: Final = 5_000
-"""Jobs in each of several calls: few enough that the next ones are put together while these are stored."""
 
 
 class BlockingEnqueue(RuntimeWarning):
@@ -110,32 +106,11 @@ class StoreBackend:
         return self._carry_out(drafts, *self._prepared(drafts, transaction))
 
     def enqueue_in_calls(self, drafts: Iterable[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
-        """Store any number of drafts in calls that every store takes: one is put together while another is stored."""
-        # Here, because most processes never need it.
-        from concurrent.futures import Future, ThreadPoolExecutor
-
+        """Store any number of drafts, as they come, in calls that every store takes."""
         self._mind_the_loop()
-        found: list[JobHandle[R]] = []
-        under_way: deque[tuple[list[Draft[R]], list[NewJob], Future[list[Enqueued]]]] = deque()
-
-        def arrive() -> None:
-            while under_way:
-                chunk, jobs, answers = under_way.popleft()
-                found.extend(self._enqueued(chunk, jobs, answers.result()))
-
-        with ThreadPoolExecutor(1, "stoker-enqueue") as thread:
-            for chunk in chunks(drafts):
-                jobs, store, joined = self._prepared(chunk, transaction)
-                self._tell(store, jobs, chunk)
-                arrive()
-                if store is None or joined is not None:
-                    # A caller's connection may belong to the caller's thread.
-                    found.extend(self._carry_out(chunk, jobs, store, joined))
-                else:
-                    self._mind_the_room(store, jobs)
-                    under_way.append((chunk, jobs, thread.submit(_sender(store, jobs))))
-            arrive()
-        return found
+        return [
+            handle for chunk in chunks(drafts) for handle in self._carry_out(chunk, *self._prepared(chunk, transaction))
+        ]
 
     async def aenqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
         """Do the same as `enqueue` without blocking the event loop."""
@@ -171,7 +146,7 @@ class StoreBackend:
         self._mind_the_loop()
         jobs, store, joined = self._members(drafts, batch, store_name, transaction)
         self._mind_the_room(store, jobs)
-        return self._enqueued(drafts, jobs, _sender(store, jobs, joined)())
+        return self._enqueued(drafts, jobs, _stored(store, jobs, joined))
 
     async def aenqueue_members(
         self, drafts: Sequence[Draft[R]], batch: BatchId, store_name: str, transaction: object | None
@@ -228,7 +203,7 @@ class StoreBackend:
             return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
         self._tell(store, jobs, drafts)
         self._mind_the_room(store, jobs)
-        return self._enqueued(drafts, jobs, _sender(store, jobs, transaction)())
+        return self._enqueued(drafts, jobs, _stored(store, jobs, transaction))
 
     @property
     def _bounds(self) -> Pressure:
@@ -367,19 +342,13 @@ def _refuse_inside_a_job(handle: JobHandle[Any]) -> None:
         )
 
 
-def _sender(store: Store, jobs: Sequence[NewJob], transaction: object | None = None) -> Callable[[], list[Enqueued]]:
-    """Give what stores jobs that are put together already."""
+def _stored(store: Store, jobs: Sequence[NewJob], transaction: object | None) -> list[Enqueued]:
     call = new_call()
-    command = store.enqueue(jobs, call)
-
-    def send() -> list[Enqueued]:
-        try:
-            return store.run(command, on=transaction)
-        except StoreUnavailable as error:
-            error.call = call
-            raise
-
-    return send
+    try:
+        return store.run(store.enqueue(jobs, call), on=transaction)
+    except StoreUnavailable as error:
+        error.call = call
+        raise
 
 
 def _agreed(drafts: Sequence[Draft[Any]], transaction: object | None) -> object | None:
@@ -400,7 +369,7 @@ def chunks(drafts: Iterable[Draft[R]]) -> Iterator[list[Draft[R]]]:
         # What is sealed is base64, a third longer.
         weight = len(draft.args) * 3 // 2 + 500 if draft.definition.codecs else len(draft.args)
         size += weight
-        if chunk and (size > MOST_BYTES or len(chunk) >= AT_ONCE):
+        if chunk and (size > MOST_BYTES or len(chunk) >= MOST_JOBS):
             yield chunk
             chunk, size = [], weight
         chunk.append(draft)

@@ -189,8 +189,8 @@ class Stoker(JobRegistry[S], Generic[S]):
     ) -> list[JobHandle[R]]:
         """Store all drafts or none and give their handles in input order.
 
-        At most 10,000 jobs and 16 MiB of arguments a call; ``atomic=False`` stores any number, in several such calls,
-        of which one is put together from ``drafts`` (a generator, say) while another is being stored.
+        At most 10,000 jobs and 16 MiB of arguments a call; ``atomic=False`` stores any number, as ``drafts`` (a
+        generator, say) gives them, in several such calls.
         Raises EnqueueError, StoreUnavailable, DuplicateJob, NotSupported (``transaction=`` on a store without).
         """
         if atomic:

@@ -21,7 +21,7 @@ def app(tmp_path: Path) -> Iterator[Stoker]:
 
 @pytest.fixture(autouse=True)
 def ten_jobs_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "AT_ONCE", 10)
+    monkeypatch.setattr(backend, "MOST_JOBS", 10)
 
 
 def stored(app: Stoker) -> list[str]:

@@ -128,7 +128,7 @@ async def test_async_callers_are_refused_too(app: Stoker) -> None:
 
 
 def test_bulk_calls_are_refused_where_the_queue_is_full(app: Stoker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stoker.app.backend.AT_ONCE", 2)
+    monkeypatch.setattr("stoker.app.backend.MOST_JOBS", 2)
     with pytest.raises(QueueFull):
         app.enqueue_many(map(app.get("narrow").draft, range(10)), atomic=False)
     assert waiting(app) == 2
