@@ -172,9 +172,9 @@ def test_a_worker_frozen_beyond_its_lease_reports_nothing_but_the_lost_claim(sce
     try:
         until(lambda: store.run(store.reclaim(10)).available, 15, "the lease ends")
     except StoreUnavailable:
-        # Frozen while it wrote, it would keep everybody out: let it finish that, and freeze it again.
+        # Frozen while it wrote, it keeps everybody out: freeze it again when somebody else could write.
         frozen.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
+        store.run(store.pause("queue", ["another"], True))
         frozen.send_signal(signal.SIGSTOP)
         until(lambda: store.run(store.reclaim(10)).available, 15, "the lease ends")
     store.run(store.pause("queue", ["default"], True))

@@ -221,7 +221,8 @@ class Worker:
 
     def _start_services(self) -> list[asyncio.Future[Any]]:
         plan = self.plan
-        self._events.emit(WorkerStarted(self.id, plan.queues, plan.names, plan.concurrency))
+        started = WorkerStarted(self.id, plan.queues, plan.names, plan.concurrency, plan.tags, plan.all_tags)
+        self._events.emit(started)
         self.keeper.start()
         if not all(definition.is_async or definition.apart for definition in self._definitions.values()):
             self._threads.prestart()

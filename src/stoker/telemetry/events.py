@@ -162,6 +162,8 @@ class WorkerStarted(msgspec.Struct, frozen=True):
     queues: tuple[str, ...]
     names: tuple[str, ...]
     concurrency: int
+    tags: tuple[str, ...] = ()
+    all_tags: bool = False
 
 
 class WorkerStopping(msgspec.Struct, frozen=True):

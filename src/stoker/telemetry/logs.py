@@ -105,8 +105,13 @@ class LogLines:
                 log.warning("%s: a probe succeeded, its jobs run again", name)
             case JobsExpired(ids):
                 log.warning("%d job(s) were not started in time and are cancelled", len(ids))
-            case WorkerStarted(worker, queues, names, concurrency):
-                log.info("worker %s: %d at once, queues %s, jobs %s", worker, concurrency, _list(queues), _list(names))
+            case WorkerStarted(worker, queues, names, concurrency, tags, all_tags):
+                lists = (
+                    _list(queues),
+                    _list(names),
+                    ", all tags" if all_tags else f", tags {_list(tags)}" if tags else "",
+                )
+                log.info("worker %s: %d at once, queues %s, jobs %s%s", worker, concurrency, *lists)
             case WorkerStopping(worker, running, grace):
                 log.info("worker %s: stopping, %d running job(s) have %.0f s", worker, running, grace)
             case WorkerStopped(worker, performed, given_back):
