@@ -19,9 +19,12 @@ class Source(NamedTuple):
 
 
 @cache
-def assembled(package: str, name: str) -> Source:
-    """Put a script together: a local for each key that it names, the prelude, what it uses, and itself."""
-    own = _read(package, name)
+def assembled(package: str, name: str, shared: str = "") -> Source:
+    """Put a script together: a local for each key that it names, the prelude, what it uses, and itself.
+
+    Files that ``package`` has not are those of the package ``shared``.
+    """
+    own = _read(package, name, shared)
     said = {kind: tuple(words.split()) for kind, words in _HEADER.findall(own)}
     keys = said["keys"]
     locals_ = (
@@ -30,9 +33,11 @@ def assembled(package: str, name: str) -> Source:
         else ""
     )
     parts = ("prelude", *said.get("uses", ()))
-    text = "".join([*(_read(package, part) for part in parts), own])
+    text = "".join([*(_read(package, part, shared) for part in parts), own])
     return Source(f"{locals_}{_COMMENTS.sub('', text)}", keys)
 
 
-def _read(package: str, name: str) -> str:
-    return files(package).joinpath(f"{name}.lua").read_text("utf-8")
+def _read(package: str, name: str, shared: str) -> str:
+    own = files(package).joinpath(f"{name}.lua")
+    found = files(shared).joinpath(f"{name}.lua") if shared and not own.is_file() else own
+    return found.read_text("utf-8")

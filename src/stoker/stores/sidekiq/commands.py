@@ -2,72 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import ClassVar
 
-from stoker.core.clock import Clock
-from stoker.core.command import Command, Retry, Script
 from stoker.core.duration import SECOND
+from stoker.stores.holding.commands import Arg, HoldingScripts
+from stoker.stores.lua import Source
 from stoker.stores.sidekiq.scripts import source
-from stoker.stores.walks import Course, Walk
 
-T = TypeVar("T")
-Arg: TypeAlias = int | str | bytes
-
-_NAMES: Final = {
-    **{name: name for name in ("queues", "schedule", "retry", "dead", "processes", "process_cleanup")},
-    "processed": "stat:processed",
-    "failed": "stat:failed",
-    **{name: f"stoker:{name}" for name in ("leases", "holders", "busy", "crashes", "leaders", "routes")},
-}
-"""Every fixed key, without the namespace. Those of Sidekiq's, then ours."""
+__all__ = ["Arg", "Scripts"]
 
 
-class Scripts:
+class Scripts(HoldingScripts):
     """Makes the commands of one store."""
 
-    def __init__(self, namespace: str, clock: Clock) -> None:
-        self._namespace = namespace
-        self._clock = clock
+    names: ClassVar[dict[str, str]] = {
+        **{name: name for name in ("queues", "schedule", "retry", "dead", "processes", "process_cleanup")},
+        "processed": "stat:processed",
+        "failed": "stat:failed",
+        **{name: f"stoker:{name}" for name in ("leases", "holders", "busy", "crashes", "leaders", "routes")},
+    }
 
-    def key(self, name: str) -> str:
-        """Give a key with its namespace."""
-        return self._namespace + name
+    def source(self, name: str) -> Source:
+        """Give a script by its name."""
+        return source(name)
 
     def queue(self, name: str) -> str:
         """Give the list of a queue."""
-        return f"{self._namespace}queue:{name}"
+        return self.key(f"queue:{name}")
 
-    def claim_keys(self, token: str) -> list[str]:
-        """Give the keys of one claim: what it holds, and that it is over."""
-        return [f"{self._namespace}stoker:held:{token}", f"{self._namespace}stoker:ended:{token}"]
-
-    def script(self, name: str, args: Sequence[Arg], more: Sequence[str] = ()) -> Script:
-        """Give a script with its arguments, and the keys that follow its fixed ones."""
-        text, keys = source(name)
-        return Script(name, text, (*map(self._fixed, keys), *more), tuple(args))
-
-    def command(
-        self,
-        verb: str,
-        args: Sequence[Arg],
-        read: Callable[[Any], T],
-        retry: Retry = Retry.SAFE,
-        *,
-        more: Sequence[str] = (),
-        script: str = "",
-    ) -> Command[T]:
-        """Give the command of a verb whose script has its name unless told otherwise."""
-        return Command(verb, (self.script(script or verb, args, more),), read, retry)
-
-    def walk(self, verb: str, course: Callable[[], Course[T]], retry: Retry = Retry.SAFE) -> Walk[T]:
-        """Give a command that takes several scripts."""
-        return Walk(verb, (), lambda answer: answer, retry, course=course)
-
-    def _fixed(self, name: str) -> str:
+    def fixed(self, name: str) -> str:
+        """Give a fixed key; those of a day have its date."""
         if name.endswith("_today"):
             # Ruby takes the day from its own clock, too.
             today = datetime.fromtimestamp(self._clock.now() / SECOND, UTC).date()
-            return f"{self._namespace}stat:{name.removesuffix('_today')}:{today}"
-        return self._namespace + _NAMES[name]
+            return self.key(f"stat:{name.removesuffix('_today')}:{today}")
+        return super().fixed(name)

@@ -12,8 +12,9 @@ import msgspec
 from stoker.core.duration import SECOND
 from stoker.core.job import AttemptFailure, State
 from stoker.core.settlement import Settlement
+from stoker.stores.holding.text import edited
 from stoker.stores.sidekiq.urls import Stamps
-from stoker.stores.sidekiq.wire import UNREADABLE, Payload, edited, instant, read_payload
+from stoker.stores.sidekiq.wire import UNREADABLE, Payload, instant, read_payload
 
 _HELD: Final = re.compile(rb"\d+ ([^\n]*)\n[^\n]*\n[^\n]*\n")
 _LONGEST_MESSAGE: Final = 10_000

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
-from stoker.core.command import Command, Retry, Script
+from stoker.core.command import Command, Retry
 from stoker.core.job import (
     CallId,
     Changed,
     Claimed,
     Enqueued,
-    Extended,
     JobId,
     Moved,
     NewJob,
@@ -24,21 +23,18 @@ from stoker.core.job import (
     WorkerInfo,
 )
 from stoker.core.settlement import Settled, Settlement
-from stoker.drivers.redis import RedisDriver
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
-from stoker.stores.base import Store, check_enqueue
+from stoker.stores.base import check_enqueue
+from stoker.stores.holding.store import HoldingStore
 from stoker.stores.sidekiq import look, presence, upkeep, work
 from stoker.stores.sidekiq.commands import Scripts
 from stoker.stores.sidekiq.intake import intake
 from stoker.stores.sidekiq.urls import parse
 from stoker.stores.sidekiq.waiting import Waiting
-from stoker.stores.walks import Walk
-
-T = TypeVar("T")
 
 
-class SidekiqStore(Store):
+class SidekiqStore(HoldingStore):
     """Jobs under Sidekiq's keys on the server that ``url`` names (see `urls.parse`), for Ruby and Python alike.
 
     ``clock`` replaces the server's time, for tests; ``shown`` is the URL without its secrets. Any number of threads,
@@ -56,33 +52,12 @@ class SidekiqStore(Store):
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
-        self.url = shown or url
-        self._parsed = parse(url, self.url)
-        self.positional = self._parsed.envelope == "none"
+        self._parsed = parse(url, shown or url)
         around = SystemClock() if clock is None else clock
         self._scripts = Scripts(self._parsed.namespace, around)
-        self._driver = RedisDriver(self._parsed.target, self.url, clock)
+        super().__init__(self._parsed.target, shown or url, clock, self._scripts)
+        self.positional = self._parsed.envelope == "none"
         self._waiting = Waiting(self._driver, self._scripts.queue, around)
-
-    def run(self, command: Command[T], on: object | None = None) -> T:
-        """Run a command in this thread. There are no transactions to join: ``on`` raises NotSupported."""
-        self._refuse_joining(command, on)
-        if isinstance(command, Walk):
-            walk: Walk[T] = command
-            return self._follow(walk)
-        if not command.steps:
-            return command.read([])
-        step = command.steps[0]
-        if not isinstance(step, Script):
-            raise NotSupported(f"{command.name} was made by another store than {self.url}", verb=command.name)
-        return command.read(self._driver.run(step, command.retry, command.name))
-
-    async def arun(self, command: Command[T], on: object | None = None) -> T:
-        """Run a command without blocking the event loop."""
-        self._refuse_joining(command, on)
-        if len(command.steps) == 1 and isinstance(step := command.steps[0], Script):
-            return command.read(await self._driver.arun(step, command.retry, command.name))
-        return await self._driver.in_thread(lambda: self.run(command))
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
         """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""
@@ -91,33 +66,7 @@ class SidekiqStore(Store):
     def close(self) -> None:
         """Close the connections and end the threads of this process."""
         self._waiting.close()
-        self._driver.close()
-
-    def migrate(self) -> Sequence[str]:
-        """Do nothing: there is no schema."""
-        return ()
-
-    def pending_migrations(self) -> Sequence[str]:
-        """Name none."""
-        return ()
-
-    def _follow(self, walk: Walk[T]) -> T:
-        if walk.course is None:
-            raise NotSupported(f"{walk.name} leads nowhere", store=self.url, verb=walk.name)
-        course = walk.course()
-        try:
-            script = next(course)
-            while True:
-                script = course.send(self._driver.run(script, walk.retry, walk.name))
-        except StopIteration as end:
-            answer: T = end.value
-            return answer
-
-    def _refuse_joining(self, command: Command[T], on: object | None) -> None:
-        if on is not None:
-            raise NotSupported(
-                f"{self.url} cannot join a transaction: it lacks TRANSACTIONS", store=self.url, verb=command.name
-            )
+        super().close()
 
     # -- verbs; what each does is said in `Store` --------------------------------------------------------------------
 
@@ -149,11 +98,6 @@ class SidekiqStore(Store):
     ) -> Command[Claimed]:
         return work.claim(self._scripts, demand, names, routes, token, worker, lease)
 
-    def extend(
-        self, tokens: Sequence[Token], lease: int, *, stopping: bool = False, started: Sequence[JobId] = ()
-    ) -> Command[Extended]:
-        return work.extend(self._scripts, tokens, lease, stopping=stopping, started=started)
-
     def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
         return work.settle(self._scripts, self._parsed, settlements)
 
@@ -174,9 +118,6 @@ class SidekiqStore(Store):
 
     def routes(self) -> Command[list[str]]:
         return self._scripts.command("routes", [], lambda found: sorted(route.decode() for route in found))
-
-    def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
-        return self._scripts.command("lead", [role, holder, ttl], bool)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return self._scripts.walk("beat", presence.beat(self._scripts, worker, ttl))

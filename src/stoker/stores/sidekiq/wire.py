@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from stoker.core.job import CallId, Claim, JobId, NewJob, Token
 from stoker.errors import NotSupported
+from stoker.stores.holding.text import top_level
 from stoker.stores.sidekiq.urls import Envelope
 
 RETRIES: Final = 25
@@ -53,7 +54,6 @@ _KNOWN: Final = frozenset(
 ) | {"retry_count", "retried_at", "error_class", "error_message", "error_backtrace"}
 UNREADABLE: Final = (ValueError, LookupError, RecursionError, msgspec.MsgspecError)
 """What reading a job raises when it is none."""
-_SPACES: Final = re.compile(r"[ \t\r\n]*")
 _WRAPPED: Final = re.compile(rb'\[\s*\{\s*"metadata"')
 
 
@@ -277,51 +277,3 @@ def instant(value: float | None, otherwise: int) -> int:
     if isinstance(value, int) and value > 100_000_000_000:
         return value * 1000
     return round(value * 1_000_000)
-
-
-def edited(payload: bytes, changes: Mapping[str, bytes | None]) -> bytes:
-    """Give a job with other values for some keys; None takes one away, all others stay as they are written."""
-    fields = top_level(payload)
-    for name, value in changes.items():
-        if value is None:
-            fields.pop(name, None)
-        else:
-            fields[name] = value
-    return b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), value) for name, value in fields.items())
-
-
-def top_level(payload: bytes) -> dict[str, bytes]:
-    """Give the keys of an object and their values as they are written; ValueError where it is none."""
-    try:
-        return {name: bytes(value) for name, value in msgspec.json.decode(payload, type=dict[str, Raw]).items()}
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        return _walked(payload.decode())
-
-
-def _walked(text: str) -> dict[str, bytes]:
-    """Do the same, slowly, for what is stricter read than written: lone surrogates."""
-    decoder = json.JSONDecoder()
-    fields: dict[str, bytes] = {}
-    place = _skipped(text, 0, "{")
-    while text[place] != "}":
-        name, place = decoder.raw_decode(text, place)
-        start = _skipped(text, place, ":")
-        _, end = decoder.raw_decode(text, start)
-        fields[name] = text[start:end].encode()
-        place = _skipped(text, end)
-        if text[place] != "}":
-            place = _skipped(text, place, ",")
-    return fields
-
-
-def _skipped(text: str, place: int, sign: str = "") -> int:
-    """Go over spaces, a sign, and spaces; ValueError where the sign is another."""
-    found = _SPACES.match(text, place)
-    place = found.end() if found else place
-    if not sign:
-        return place
-    if text[place : place + 1] != sign:
-        raise ValueError(f"no {sign} at character {place}")
-    return _skipped(text, place + 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from stoker.core.command import Command, Retry
 from stoker.core.duration import SECOND
-from stoker.core.job import Claimed, Extended, JobId, State, Token
+from stoker.core.job import Claimed, JobId, State, Token
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.sidekiq.commands import Arg, Scripts
 from stoker.stores.sidekiq.failing import Ended, ended
@@ -47,19 +47,6 @@ def claim(
         return Claimed(found, int(due) if due else None, micros)
 
     return scripts.command("claim", args, read, Retry.KEYED, more=keys)
-
-
-def extend(
-    scripts: Scripts, tokens: Sequence[Token], lease: int, *, stopping: bool, started: Sequence[JobId]
-) -> Command[Extended]:
-    """Keep leases."""
-    args: list[Arg] = [lease, int(stopping), len(tokens), *tokens, *started]
-    keys = [scripts.claim_keys(token)[0] for token in tokens]
-
-    def read(missing: list[bytes]) -> Extended:
-        return Extended(frozenset(Token(token.decode()) for token in missing))
-
-    return scripts.command("extend", args, read, more=keys)
 
 
 # -- settle ------------------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from stoker.core.duration import SECOND
 from stoker.core.job import AttemptFailure, Claim, NewJob, State, Token
 from stoker.core.settlement import Settlement
 from stoker.errors import ConfigurationError, NotSupported
+from stoker.stores.holding.text import edited
 from stoker.stores.sidekiq.failing import ended
 from stoker.stores.sidekiq.urls import parse
-from stoker.stores.sidekiq.wire import edited, heads, read_claim
+from stoker.stores.sidekiq.wire import heads, read_claim
 
 NOW = 1_700_000_000 * SECOND
 RUBY = (

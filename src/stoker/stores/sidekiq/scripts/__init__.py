@@ -1,11 +1,11 @@
-"""The store's scripts in Lua. Keys that only the caller can name follow the fixed ones: the first is ``FIXED + 1``."""
+"""The store's scripts in Lua, beside those that it shares."""
 
 from __future__ import annotations
 
-from stoker.stores.lua import Source, assembled
+from stoker.stores.holding.scripts import source_in
+from stoker.stores.lua import Source
 
 
 def source(name: str) -> Source:
     """Give a script by its name."""
-    text, keys = assembled(__name__, name)
-    return Source(f"local FIXED = {len(keys)}\n{text}", keys)
+    return source_in(__name__, name)

@@ -1,5 +1,5 @@
 -- keys: leases holders busy crashes processed failed processed_today failed_today
--- uses: ending
+-- uses: closing ending
 -- The endings that leave nothing: per claim its token and ids.
 local refused, i, processed = {}, 2, 0
 for claim = 1, tonumber(ARGV[2]) do

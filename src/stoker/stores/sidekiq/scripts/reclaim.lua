@@ -1,5 +1,5 @@
 -- keys: leases holders busy crashes processed failed processed_today failed_today queues dead
--- uses: ending
+-- uses: closing ending
 -- Takes back what a claim held, if its lease is still over (or it is asked for by name); each job where it belongs.
 local token, forced, k_held = ARGV[2], ARGV[3] == '1', KEYS[FIXED + 1]
 local till = call('ZSCORE', k_leases, token)

@@ -1,5 +1,5 @@
 -- keys: leases holders busy crashes processed failed processed_today failed_today queues schedule retry dead routes
--- uses: ending put
+-- uses: closing ending put
 -- The other endings, one by one: where the job goes, and what follows from it.
 local stamps, claims = ARGV[2], tonumber(ARGV[3])
 local i, answers, processed, failed = 3, {}, 0, 0

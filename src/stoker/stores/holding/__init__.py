@@ -1,0 +1,1 @@
+"""What stores in formats of others share on Redis: claims that hold jobs under a token, and how their scripts run."""
