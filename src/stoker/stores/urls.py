@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stoker.core.clock import Clock
+from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError, MissingExtra
 from stoker.stores.base import Store
 
@@ -35,7 +36,9 @@ def open_store(url: str, *, root: Path, clock: Clock | None = None, auto_migrate
     scheme = _scheme(canonical)
     if scheme in _LATER:
         raise ConfigurationError(f"{mask(url)}: {scheme}:// comes with a later version; {_READY}")
-    return _OPENERS[scheme](_Wish(canonical, root, clock, auto_migrate))
+    if scheme in _OPENERS:
+        return _OPENERS[scheme](_Wish(canonical, root, clock, auto_migrate))
+    return _foreign(scheme, _Wish(canonical, root, clock, auto_migrate))
 
 
 def canonical_url(url: str) -> str:
@@ -48,7 +51,7 @@ def canonical_url(url: str) -> str:
     if not scheme:
         raise ConfigurationError(f"{mask(url)!r} is not a store URL; for a SQLite file write sqlite:///{mask(url)}")
     scheme = _SPELLINGS.get(scheme, scheme)
-    if scheme not in _OPENERS and scheme not in _LATER:
+    if scheme not in _OPENERS and scheme not in _LATER and not _is_foreign(scheme):
         near = get_close_matches(scheme, [*_OPENERS, *_LATER], n=1)
         hint = f"did you mean {near[0]}://?" if near else _READY
         raise ConfigurationError(f"{mask(url)}: no store has the scheme {scheme}://; {hint}")
@@ -137,6 +140,19 @@ def _rabbitmq(wish: _Wish) -> Store:
     with _extra("rabbitmq", "pika", wish):
         from stoker.stores.rabbitmq import RabbitStore
     return RabbitStore(wish.url, shown=mask(wish.url), clock=wish.clock)
+
+
+def _is_foreign(scheme: str) -> bool:
+    from stoker.stores.plugins import has_plugin
+
+    return has_plugin(scheme)
+
+
+def _foreign(scheme: str, wish: _Wish) -> Store:
+    from stoker.stores.plugins import Opening, open_plugin
+
+    clock = SystemClock() if wish.clock is None else wish.clock
+    return open_plugin(scheme, Opening(wish.url, wish.root, clock, wish.auto_migrate, mask(wish.url)))
 
 
 @contextmanager

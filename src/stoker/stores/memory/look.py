@@ -9,8 +9,8 @@ import msgspec
 
 from stoker.core.filters import Filter
 from stoker.core.job import Ending, JobId, QueueCount, State, StoredJob, WorkerInfo
+from stoker.stores.matching import tests_of
 from stoker.stores.memory.contents import Contents
-from stoker.stores.memory.match import tests_of
 from stoker.stores.memory.row import Row, stored
 
 

@@ -1,17 +1,61 @@
-"""Filters as tests of rows."""
+"""Filters as tests of jobs, for stores that look at one job after the other."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from stoker.core.filters import Filter
+from stoker.core.job import AttemptFailure, NewJob, State, StoredJob
 from stoker.core.routes import tags_of
-from stoker.stores.memory.row import Row
 
-Test: TypeAlias = Callable[[Row], bool]
+
+class Seen(Protocol):
+    """As much of a job as a filter looks at."""
+
+    @property
+    def job(self) -> NewJob | StoredJob:
+        """What was enqueued."""
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+
+    @property
+    def errors(self) -> tuple[AttemptFailure, ...]:
+        """Its failures, oldest first."""
+
+    @property
+    def enqueued_at(self) -> int:
+        """The instant it came."""
+
+    @property
+    def finished_at(self) -> int | None:
+        """The instant it ended, if it has."""
+
+
+Test: TypeAlias = Callable[[Seen], bool]
 _ABSENT = object()
+
+
+class _Record:
+    __slots__ = ("enqueued_at", "errors", "finished_at", "job", "state")
+
+    def __init__(self, job: StoredJob) -> None:
+        self.job = job
+        self.state = job.state
+        self.errors = job.errors
+        self.enqueued_at = job.enqueued_at
+        self.finished_at = job.finished_at
+
+
+def matches(only: Filter, job: StoredJob) -> bool:
+    """Tell whether a filter asks for a stored job."""
+    if only.ids and job.id not in only.ids:
+        return False
+    seen = _Record(job)
+    return all(test(seen) for test in tests_of(only))
 
 
 def tests_of(only: Filter) -> list[Test]:
@@ -26,7 +70,7 @@ def tests_of(only: Filter) -> list[Test]:
     if only.tags:
         tests.append(lambda row: not set(only.tags).isdisjoint(tags_of(row.job.route)))
     if only.batches:
-        tests.append(lambda row: row.job.batch in only.batches)
+        tests.append(lambda row: getattr(row.job, "batch", None) in only.batches)
     if only.labels:
         tests.append(lambda row: not set(only.labels).isdisjoint(row.job.labels))
     if only.error is not None:
@@ -43,12 +87,12 @@ def _error_contains(text: str) -> Test:
     return lambda row: bool(row.errors) and (text in row.errors[-1].type or text in row.errors[-1].message)
 
 
-def _failed_at(row: Row) -> int | None:
+def _failed_at(row: Seen) -> int | None:
     return row.errors[-1].at if row.errors else None
 
 
-def _between(instant: Callable[[Row], int | None], since: int | None, before: int | None) -> list[Test]:
-    def fits(row: Row) -> bool:
+def _between(instant: Callable[[Seen], int | None], since: int | None, before: int | None) -> list[Test]:
+    def fits(row: Seen) -> bool:
         at = instant(row)
         return at is not None and (since is None or at >= since) and (before is None or at < before)
 
@@ -60,7 +104,7 @@ def _args_are(wanted: tuple[tuple[str, str], ...]) -> Test:
     for path, text in wanted:
         paths.setdefault(path, set()).add(_canonical(_read(text)))
 
-    def fits(row: Row) -> bool:
+    def fits(row: Seen) -> bool:
         args = _read(row.job.args)
         return all(_canonical(_at(args, path.split("."))) in texts for path, texts in paths.items())
 
