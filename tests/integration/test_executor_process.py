@@ -145,6 +145,7 @@ async def test_log_records_are_the_workers(worker: Stoker[Any], caplog: pytest.L
     (record,) = [one for one in caplog.records if one.message == "half way"]
     assert (record.levelname, vars(record)["job_id"], vars(record)["row"]) == ("WARNING", handle.id, 7)
     assert "lives in the worker's process" in says
+    assert [line.message for one in handle.logs() for line in one.lines] == ["half way"]
 
 
 async def test_what_is_not_json_is_dropped_as_elsewhere(worker: Stoker[Any]) -> None:

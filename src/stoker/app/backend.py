@@ -18,6 +18,7 @@ from stoker.app.ruling import Ruling
 from stoker.core.batch import BatchId, member
 from stoker.core.filters import Filter
 from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, new_call
+from stoker.core.lines import AttemptLog, read
 from stoker.errors import EnqueueError, JobNotFound, NotSupported, ResultError, StoreUnavailable
 from stoker.jobs.draft import Draft, handles
 from stoker.jobs.handle import JobHandle
@@ -275,6 +276,22 @@ class StoreBackend:
         """Do the same as `fetch` without blocking the event loop."""
         store = self._services.store(handle.store)
         return _found(handle, store, await store.arun(store.find(Filter(ids=(handle.id,)), 1)))
+
+    def logs(self, handle: JobHandle[R]) -> tuple[AttemptLog, ...]:
+        """Give what is kept of a job's log lines; JobNotFound if the store has no such job."""
+        store = self._services.store(handle.store)
+        text = store.run(store.logged([handle.id])).get(handle.id)
+        if text is None:
+            self.fetch(handle)
+        return read(text)
+
+    async def alogs(self, handle: JobHandle[R]) -> tuple[AttemptLog, ...]:
+        """Do the same as `logs` without blocking the event loop."""
+        store = self._services.store(handle.store)
+        text = (await store.arun(store.logged([handle.id]))).get(handle.id)
+        if text is None:
+            await self.afetch(handle)
+        return read(text)
 
     def cancel(self, handle: JobHandle[R]) -> State:
         """Cancel a job and give its state then; ``running`` means that it was asked to stop."""

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 from stoker.core import expiry
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, Ending, JobId, NewJob, State, StoredJob, new_token
+from stoker.core.lines import AttemptLog
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
@@ -148,6 +149,12 @@ class _Performed:
 
     async def afetch(self, handle: JobHandle[R]) -> StoredJob:
         return self._job
+
+    def logs(self, handle: JobHandle[R]) -> tuple[AttemptLog, ...]:
+        return ()
+
+    async def alogs(self, handle: JobHandle[R]) -> tuple[AttemptLog, ...]:
+        return ()
 
     def cancel(self, handle: JobHandle[R]) -> State:
         return self._job.state

@@ -27,6 +27,7 @@ from stoker.core.job import (
     WorkerInfo,
     new_call,
 )
+from stoker.core.lines import AttemptLog, read
 from stoker.core.override import Override, Overriding
 from stoker.core.routes import takes
 from stoker.core.standing import Standing, standing
@@ -107,6 +108,10 @@ class Operations:
         if not found:
             raise JobNotFound(f"no job {id} in {self._store.url}")
         return found[0]
+
+    def logs(self, id: JobId) -> tuple[AttemptLog, ...]:
+        """Give what is kept of a job's log lines; NotSupported where the store keeps none."""
+        return read(self._store.run(self._store.logged([id])).get(id))
 
     def batch(self, id: str) -> Standing | None:
         """Say how a batch or workflow stands; None where the store has no such batch."""

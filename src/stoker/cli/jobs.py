@@ -49,21 +49,25 @@ def list_jobs(only: Filter, limit: int, store: str | None) -> None:
 
 @jobs.command("show")
 @click.argument("id")
+@click.option("--logs", is_flag=True, help="With the lines that its attempts logged.")
 @store_option
-def show(id: str, store: str | None) -> None:
+def show(id: str, logs: bool, store: str | None) -> None:
     """Show all that is known of a job."""
-    from stoker.cli.records import print_record, record_of
+    from stoker.cli.records import logs_as_json, print_logs, print_record, record_of
 
     operations = current().operations(store)
     record = record_of(operations.show(JobId(id)))
+    kept = operations.logs(record.id) if logs else None
     batch = None if record.batch is None else operations.batch(record.batch)
     if current().as_json:
         plain = {} if batch is None else {"batch_progress": msgspec.to_builtins(batch)}
-        print_json({**record.to_json(), **plain})
+        print_json({**record.to_json(), **plain, **({} if kept is None else logs_as_json(kept))})
     else:
         print_record(record)
         if batch is not None:
             click.echo(f"{batch.kind} {batch.name or batch.id}: {batch}")
+        if kept is not None:
+            print_logs(kept)
 
 
 def _changing(name: str, how: Change) -> None:

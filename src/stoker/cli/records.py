@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import click
 import msgspec
+from msgspec.structs import asdict
 
 from stoker.cli.output import moment
 from stoker.core.job import State, StoredJob
+from stoker.core.lines import AttemptLog
 from stoker.jobs.progress import Progress
 from stoker.jobs.record import FailedAttempt, JobRecord, read_json
 from stoker.jobs.sealing import Envelope
@@ -45,6 +48,19 @@ def print_record(record: JobRecord[Any]) -> None:
     for error in record.errors if errors else ():
         click.echo(f"\nattempt {error.attempt}, {moment(error.at)}, {error.worker or 'no worker'}")
         click.echo((error.trace or f"{error.type}: {error.message}").rstrip())
+
+
+def print_logs(logs: Sequence[AttemptLog]) -> None:
+    """Print what attempts logged."""
+    for log in logs:
+        click.echo(f"\n{log}")
+    if not logs:
+        click.echo("\nno log lines are kept: its definition does not say keep_logs=, or it has logged nothing")
+
+
+def logs_as_json(logs: Sequence[AttemptLog]) -> dict[str, object]:
+    """Give what attempts logged as ``--json`` prints it."""
+    return {"logs": [{**asdict(log), "lines": [asdict(line) for line in log.lines]} for log in logs]}
 
 
 def _as_text(shown: object, value: object) -> str:

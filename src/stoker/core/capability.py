@@ -31,7 +31,7 @@ class Capability(Flag):
     EXPIRY = auto()
     """`expire`: jobs that were not started in time are cancelled."""
     NOTE = auto()
-    """`note`, `saved`: progress and checkpoints of running jobs."""
+    """`note`, `saved`, `logged`: progress, checkpoints and log lines of running jobs."""
     LIMITS = auto()
     """`admit`, `define`: limits on running jobs and rates, across workers."""
     OVERRIDE = auto()

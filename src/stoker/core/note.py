@@ -8,12 +8,17 @@ from stoker.core.job import Claim, JobId, Token
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Progress and checkpoint of a running job, as JSON text; None leaves what is kept. Guarded by (id, token)."""
+    """Progress, checkpoint and log lines of a running job, as JSON text; None leaves what is kept.
+
+    Guarded by (id, token).
+    """
 
     id: JobId
     token: Token
     progress: str | None = None
     checkpoint: str | None = None
+    lines: str | None = None
+    """All that the job keeps of its attempts' logs (see `core.lines`)."""
 
     @classmethod
     def of(cls, claim: Claim, progress: str | None = None, checkpoint: str | None = None) -> Note:
@@ -24,9 +29,10 @@ class Note(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Give this note with what an earlier one said and this does not."""
         progress = earlier.progress if self.progress is None else self.progress
         checkpoint = earlier.checkpoint if self.checkpoint is None else self.checkpoint
-        return Note(self.id, self.token, progress, checkpoint)
+        lines = earlier.lines if self.lines is None else self.lines
+        return Note(self.id, self.token, progress, checkpoint, lines)
 
     @property
     def size(self) -> int:
         """How many characters it carries."""
-        return len(self.progress or "") + len(self.checkpoint or "")
+        return len(self.progress or "") + len(self.checkpoint or "") + len(self.lines or "")

@@ -13,6 +13,7 @@ from stoker.core.backoff import Backoff, wait_after
 from stoker.core.duration import Duration, Keep, instant_micros, keep_micros, micros
 from stoker.core.expiry import RESERVED
 from stoker.core.job import Due
+from stoker.core.lines import LINES, MOST_LINES
 from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError, DefinitionError
 from stoker.jobs.breaker import Breaker
@@ -122,6 +123,18 @@ def keep(what: str, value: Keep) -> int:
 def keep_or_rule(what: str, value: object) -> object:
     """Check a retention, or the function that decides it at the end."""
     return value if callable(value) else keep(what, value)  # type: ignore[arg-type]
+
+
+def keep_logs(what: str, value: object) -> int:
+    """Check how many lines of an attempt are kept."""
+    if isinstance(value, bool):
+        return LINES if value else 0
+    if not isinstance(value, int) or not 0 <= value <= MOST_LINES:
+        raise DefinitionError(
+            f"{what}: {value!r}: write True for the latest {LINES} lines of each attempt, or how many, "
+            f"up to {MOST_LINES:,}"
+        )
+    return value
 
 
 def delay(what: str, value: Duration) -> Due:
@@ -264,6 +277,7 @@ JOB_CHECKS: Final[Mapping[str, Check]] = {
     "keep": keep_or_rule,
     "keep_failed": keep_or_rule,
     "keep_most": whole(1),
+    "keep_logs": keep_logs,
     "store": queue,
     "codecs": codecs,
 }

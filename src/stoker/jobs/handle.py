@@ -9,6 +9,7 @@ import msgspec
 
 from stoker.core.duration import Duration, seconds
 from stoker.core.job import Ending, JobId, State, StoredJob
+from stoker.core.lines import AttemptLog
 from stoker.errors import JobCancelled, JobFailed, ResultUnavailable, StokerError
 from stoker.jobs.record import JobRecord, read_json
 
@@ -22,6 +23,12 @@ class Follower(Protocol):
         """Give all that the store knows of the job; JobNotFound if it has no such job."""
 
     async def afetch(self, handle: JobHandle[Any]) -> StoredJob:
+        """Do the same without blocking the event loop."""
+
+    def logs(self, handle: JobHandle[Any]) -> tuple[AttemptLog, ...]:
+        """Give what is kept of the job's log lines; JobNotFound as in `fetch`."""
+
+    async def alogs(self, handle: JobHandle[Any]) -> tuple[AttemptLog, ...]:
         """Do the same without blocking the event loop."""
 
     def cancel(self, handle: JobHandle[Any]) -> State:
@@ -77,6 +84,17 @@ class JobHandle(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
     async def afetch(self) -> JobRecord[R_co]:
         """Do the same as `fetch` without blocking the event loop."""
         return JobRecord.of(await self._follower.afetch(self), self._read)
+
+    def logs(self) -> tuple[AttemptLog, ...]:
+        """Give what its attempts logged, oldest first, where the job says ``keep_logs=``; a running one's too.
+
+        JobNotFound if the store has the job no longer, NotSupported where it keeps no notes.
+        """
+        return self._follower.logs(self)
+
+    async def alogs(self) -> tuple[AttemptLog, ...]:
+        """Do the same as `logs` without blocking the event loop."""
+        return await self._follower.alogs(self)
 
     def cancel(self) -> State:
         """Cancel the job: a waiting one ends at once, a running one is asked to stop (the state is still running)."""

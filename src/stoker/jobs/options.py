@@ -85,6 +85,8 @@ class JobOptions(TypedDict, total=False):
     """The same for discarded and cancelled jobs."""
     keep_most: int | None
     """At most so many finished jobs of this name are kept; the oldest go first."""
+    keep_logs: bool | int | None
+    """What its attempts log is kept with the job: True, or how many lines of each attempt."""
     store: str | None
     """Name of the store that the job goes to."""
     codecs: Sequence[BodyCodec] | None
@@ -179,6 +181,8 @@ class JobRules:
     keep_failed: int | Predicate | None = None
     """The same."""
     keep_most: int | None = None
+    keep_logs: int = 0
+    """Lines of each attempt."""
     store: str | None = None
     codecs: tuple[BodyCodec, ...] = ()
 

@@ -37,6 +37,7 @@ from stoker.runtime.channel import (
     frame,
     from_child,
 )
+from stoker.runtime.lines import heard, keeping
 from stoker.runtime.notes import Notes
 
 ASKED, INTERRUPTED = 0.5, 0.5
@@ -289,8 +290,11 @@ def main_module() -> tuple[str | None, str | None]:
 def _log(record: Logged) -> None:
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.level):
+        token = keeping.set(None)  # it is heard when it is complete
         made = logger.makeRecord(record.name, record.level, "", 0, record.message, (), None)
+        keeping.reset(token)
         made.created = record.created
         made.exc_text = record.trace
         vars(made).update(record.fields)
+        heard(made)
         logger.handle(made)

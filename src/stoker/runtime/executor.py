@@ -39,6 +39,7 @@ from stoker.runtime.channel import Ended, Perform, Place, Raised, Returned, Sign
 from stoker.runtime.children import Children
 from stoker.runtime.completing import AttemptFinisher
 from stoker.runtime.current import Performing, performing
+from stoker.runtime.lines import keeping_for
 from stoker.runtime.notes import Notes
 from stoker.runtime.slots import Interruption, Slot
 from stoker.runtime.threads import Threads
@@ -85,6 +86,7 @@ class Executor:
         self._stopping = stopping
         self._store = store
         self._notes = notes
+        self._keeping = keeping_for(definitions, store, notes)
         self._follow = follow
         self._children = children
         self._misfit_after = misfit_after
@@ -112,7 +114,8 @@ class Executor:
                 saved = await self._notes.saved(claim)
             except StoreError as error:
                 return GivenBack(f"its checkpoint could not be read: {error}", delay=UNREAD_DELAY)
-        outcome = await self._guarded(definition, arguments, claim, slot, saved)
+        attempt = self._guarded(definition, arguments, claim, slot, saved)
+        outcome = await (attempt if self._keeping is None else self._keeping.around(definition, claim, attempt))
         said_nothing = isinstance(outcome, Succeeded) and not outcome.dropped
         return outcome if said_nothing else _without_secrets(outcome, definition.secrets_in(claim.args))
 

@@ -11,8 +11,10 @@ from typing import Final
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.job import Claim, JobId, Token
+from stoker.core.lines import read
 from stoker.core.note import Note
 from stoker.errors import StoreError
+from stoker.runtime.logbook import Logbook
 from stoker.runtime.loop import sleep
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
@@ -34,17 +36,29 @@ class Notes:
         self._clock = clock
         self._events = events
         self._pending: dict[tuple[JobId, Token], Note] = {}
+        self._logged: dict[tuple[JobId, Token], Logbook] = {}
+        """Who logged since its lines were written down."""
         self._changing = threading.Lock()
         self._sending = threading.Lock()
 
     def __bool__(self) -> bool:
-        return bool(self._pending)
+        return bool(self._pending or self._logged)
 
     def write(self, claim: Claim, *, progress: str | None = None, checkpoint: str | None = None) -> None:
         """Take what an attempt notes; NotSupported where the store keeps no notes."""
         note = Note(claim.id, claim.token, progress, checkpoint)
         if not self._store.supports(Capability.NOTE):
             self._store.note([note])
+        self._add(note)
+
+    def logged(self, logbook: Logbook) -> None:
+        """Take note that an attempt has logged."""
+        key = (logbook.claim.id, logbook.claim.token)
+        if self._logged.get(key) is not logbook:
+            with self._changing:
+                self._logged[key] = logbook
+
+    def _add(self, note: Note) -> None:
         key = (note.id, note.token)
         with self._changing:
             earlier = self._pending.get(key)
@@ -62,7 +76,8 @@ class Notes:
         A store that does not answer is asked again, for up to ``patience`` seconds; then its notes are dropped.
         """
         end, delay = self._clock.monotonic() + patience, FIRST_DELAY
-        while (claim.id, claim.token) in self._pending:
+        key = (claim.id, claim.token)
+        while key in self._pending or key in self._logged:
             try:
                 await asyncio.get_running_loop().run_in_executor(None, self.send)
             except StoreError as error:
@@ -75,7 +90,8 @@ class Notes:
                 log.exception("%s %s: what it noted cannot be stored", claim.name, claim.id)
                 break
         with self._changing:
-            self._pending.pop((claim.id, claim.token), None)
+            self._pending.pop(key, None)
+            self._logged.pop(key, None)
 
     def send(self) -> None:
         """Send what there is; returns when the store has it. Raises StoreError, and keeps what was not answered.
@@ -83,6 +99,7 @@ class Notes:
         One at a time: what was written later must not be overtaken.
         """
         with self._sending:
+            self._write_down()
             with self._changing:
                 notes = list(self._pending.values())
             for part in _parts(notes):
@@ -91,6 +108,16 @@ class Notes:
                     for note in part:
                         if self._pending.get((note.id, note.token)) is note:
                             del self._pending[note.id, note.token]
+
+    def _write_down(self) -> None:
+        """Make notes of what was logged, behind what earlier attempts of the same jobs did."""
+        for key, logbook in tuple(self._logged.items()):
+            if not logbook.complete:
+                logbook.learn(read(self._store.run(self._store.logged([key[0]])).get(key[0])))
+            with self._changing:
+                # Before they are written down: a line that comes meanwhile is for the next time.
+                self._logged.pop(key, None)
+            self._add(Note(*key, lines=logbook.text()))
 
 
 def _parts(notes: Sequence[Note]) -> Iterator[list[Note]]:

@@ -268,7 +268,7 @@ class Store(ABC):
         self._refuse("restore", Capability.RESTORE)
 
     def note(self, notes: Sequence[Note]) -> Command[frozenset[JobId]]:
-        """Keep progress and checkpoints of running jobs, and tell of which jobs; the last note wins.
+        """Keep progress, checkpoints and log lines of running jobs, and tell of which jobs; the last note wins.
 
         Guarded by (id, token) as `settle` is. Notes stay with the job over its attempts, and go with it. One whose job
         somebody's open transaction is about to complete is not kept.
@@ -278,6 +278,10 @@ class Store(ABC):
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         """Give the checkpoints of those of the jobs that have one."""
         self._refuse("saved", Capability.NOTE)
+
+    def logged(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        """Give what is kept of the logs of those of the jobs that have some (see `core.lines`)."""
+        self._refuse("logged", Capability.NOTE)
 
     def admit(self, limit: int) -> Command[Admitted]:
         """Let up to ``limit`` waiting jobs through their gates, as far as those let them; claims find them then.

@@ -116,7 +116,7 @@ def echo(value: Any) -> Any:
     return value
 
 
-@app.job(executor="process")
+@app.job(executor="process", keep_logs=True)
 def logs(ctx: Context[Any]) -> str:
     ctx.log.warning("half way", extra={"row": 7})
     logging.getLogger("shop").debug("unheard")

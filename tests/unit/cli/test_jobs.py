@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from stoker import State, Stoker, chain
 from stoker.core.job import new_token
+from stoker.core.lines import AttemptLog, LogLine, written
 from stoker.core.note import Note
 from tests.unit.cli.conftest import Shell
 
@@ -256,3 +258,36 @@ def test_a_workflow_is_cancelled_as_a_whole_by_its_batch(shop: Shell, jobs: Stok
     assert shop("jobs", "cancel", "--batch", batch.id).stdout == "1 job matches\n1 job cancelled\n"
     standing = batch.progress()
     assert (standing.complete, standing.cancelled, standing.waiting) == (True, 2, 0)
+
+
+def test_log_lines_are_shown_when_asked_for(shop: Shell, jobs: Stoker[None]) -> None:
+    (id,) = fill(jobs, 1)
+    store = jobs.store()
+    (claim,) = store.run(store.claim({"mail": 1}, ["send"], [""], new_token(), "w", 30_000_000)).claims
+    line = LogLine(datetime(2026, 2, 1, 12, 30, 5, 67_000, UTC), "INFO", "shop", "3 rows\nloaded")
+    text = written([AttemptLog(1, 1, 7, (line,)), AttemptLog(1, 2, 0, (line,))])
+    store.run(store.note([Note(claim.id, claim.token, lines=text)]))
+
+    shown = shop("jobs", "show", id, "--logs").stdout
+    assert (
+        "\nattempt 1 (start 1)\n(7 earlier lines are not kept)\n2026-02-01T12:30:05.067Z INFO    shop: 3 rows" in shown
+    )
+    assert "3 rows" not in shop("jobs", "show", id).stdout
+    first, second = shop.answer("jobs", "show", id, "--logs")["logs"]
+    assert first == {
+        "attempt": 1,
+        "start": 1,
+        "lost": 7,
+        "lines": [
+            {"at": "2026-02-01T12:30:05.067000Z", "level": "INFO", "logger": "shop", "message": "3 rows\nloaded"}
+        ],
+    }
+    assert second["start"] == 2
+    assert "logs" not in shop.answer("jobs", "show", id)
+
+
+def test_a_job_without_log_lines_says_why(shop: Shell, jobs: Stoker[None]) -> None:
+    (id,) = fill(jobs, 1)
+
+    assert "no log lines are kept: its definition does not say keep_logs=" in shop("jobs", "show", id, "--logs").stdout
+    assert shop.answer("jobs", "show", id, "--logs")["logs"] == []

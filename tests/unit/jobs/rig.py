@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from stoker.core.job import Ending, Enqueued, JobId, NewJob, State, StoredJob
+from stoker.core.lines import AttemptLog
 from stoker.jobs.draft import Draft
 from stoker.jobs.handle import JobHandle
 from stoker.jobs.options import Defaults
@@ -39,6 +40,12 @@ class Shelf:
 
     async def afetch(self, handle: JobHandle[Any]) -> StoredJob:
         return self.fetch(handle)
+
+    def logs(self, handle: JobHandle[Any]) -> tuple[AttemptLog, ...]:
+        return ()
+
+    async def alogs(self, handle: JobHandle[Any]) -> tuple[AttemptLog, ...]:
+        return ()
 
     def cancel(self, handle: JobHandle[Any]) -> State:
         return State.CANCELLED

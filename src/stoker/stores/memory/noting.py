@@ -1,4 +1,4 @@
-"""What running attempts leave with their jobs: progress and checkpoints."""
+"""What running attempts leave with their jobs: progress, checkpoints, log lines."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def note(contents: Contents, notes: Sequence[Note]) -> frozenset[JobId]:
             row.progress = one.progress
         if one.checkpoint is not None:
             row.checkpoint = one.checkpoint
+        if one.lines is not None:
+            row.lines = one.lines
         noted.add(one.id)
     return frozenset(noted)
 
@@ -29,3 +31,9 @@ def saved(contents: Contents, ids: Sequence[JobId]) -> dict[JobId, str]:
     """Give the checkpoints that there are."""
     rows = (contents.rows.get(id) for id in ids)
     return {row.id: row.checkpoint for row in rows if row is not None and row.checkpoint is not None}
+
+
+def logged(contents: Contents, ids: Sequence[JobId]) -> dict[JobId, str]:
+    """Give the log lines that there are."""
+    rows = (contents.rows.get(id) for id in ids)
+    return {row.id: row.lines for row in rows if row is not None and row.lines is not None}

@@ -49,6 +49,7 @@ class Row(msgspec.Struct, gc=False, eq=False):
     """The instant by which it is to start."""
     progress: str | None = None
     checkpoint: str | None = None
+    lines: str | None = None
 
 
 class Lease:

@@ -263,6 +263,9 @@ class MemoryStore(Store):
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return _command("saved", lambda contents: noting.saved(contents, ids), writes=False)
 
+    def logged(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return _command("logged", lambda contents: noting.logged(contents, ids), writes=False)
+
     def open_batch(
         self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
     ) -> Command[list[Enqueued]]:

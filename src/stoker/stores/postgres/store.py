@@ -340,6 +340,9 @@ class PostgresStore(Store):
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return _reading("saved", noting.saved_step(ids), noting.saved)
 
+    def logged(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return _reading("logged", noting.logged_step(ids), noting.saved)
+
     def open_batch(
         self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
     ) -> Command[list[Enqueued]]:

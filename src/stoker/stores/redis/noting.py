@@ -1,4 +1,4 @@
-"""What running attempts leave with their jobs: progress and checkpoints."""
+"""What running attempts leave with their jobs: progress, checkpoints, log lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def note_args(notes: Sequence[Note]) -> list[Arg]:
         args += [
             one.id,
             one.token,
-            *(b"" if said is None else printable(said) for said in (one.progress, one.checkpoint)),
+            *(b"" if said is None else printable(said) for said in (one.progress, one.checkpoint, one.lines)),
         ]
     return args
 
@@ -31,13 +31,13 @@ def noted(reply: list[bytes]) -> frozenset[JobId]:
 
 
 def saved(ids: Sequence[JobId]) -> Callable[[list[Any]], dict[JobId, str]]:
-    """Give the reader of the checkpoints, which come in the order of the ids."""
+    """Give the reader of checkpoints or log lines, which come in the order of the ids."""
 
     def read(reply: list[Any]) -> dict[JobId, str]:
         return {
-            id: msgspec.json.decode(b'"%s"' % checkpoint, type=str)
-            for id, checkpoint in zip(ids, reply, strict=True)
-            if checkpoint is not None
+            id: msgspec.json.decode(b'"%s"' % text, type=str)
+            for id, text in zip(ids, reply, strict=True)
+            if text is not None
         }
 
     return read

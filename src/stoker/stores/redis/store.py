@@ -294,6 +294,9 @@ class RedisStore(Store):
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return self._scripts.command("saved", list(ids), noting.saved(ids))
 
+    def logged(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return self._scripts.command("logged", list(ids), noting.saved(ids))
+
     def open_batch(
         self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
     ) -> Command[list[Enqueued]]:

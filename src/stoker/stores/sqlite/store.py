@@ -345,6 +345,9 @@ class SqliteStore(Store):
     def saved(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
         return Command("saved", (noting.saved_step(ids),), noting.saved, writes=False)
 
+    def logged(self, ids: Sequence[JobId]) -> Command[dict[JobId, str]]:
+        return Command("logged", (noting.logged_step(ids),), noting.saved, writes=False)
+
     def open_batch(
         self, id: BatchId, doc: str, jobs: Sequence[NewJob], call: CallId, within: BatchId | None = None
     ) -> Command[list[Enqueued]]:

@@ -42,6 +42,7 @@ VERBS: Final[Mapping[str, tuple[Capability, Callable[[Store], Command[object]]]]
     "restore": (Capability.RESTORE, lambda store: store.restore([], new_call())),
     "note": (Capability.NOTE, lambda store: store.note([])),
     "saved": (Capability.NOTE, lambda store: store.saved([])),
+    "logged": (Capability.NOTE, lambda store: store.logged([])),
     "register": (Capability.TICK, lambda store: store.register("app", [], True, new_call())),
     "tick": (Capability.TICK, lambda store: store.tick(Tick("app", "nightly", 1, 0, 1), [], new_call())),
     "pause_entries": (Capability.TICK, lambda store: store.pause_entries("app", ["nightly"], True)),

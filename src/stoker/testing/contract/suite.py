@@ -17,6 +17,7 @@ from stoker.testing.contract.keeping import KeepingContract
 from stoker.testing.contract.lease import LeaseContract
 from stoker.testing.contract.limit_races import LimitRaceContract
 from stoker.testing.contract.limits import GateContract, GatedControlContract, RateContract, SequenceContract
+from stoker.testing.contract.lines import LinesContract
 from stoker.testing.contract.model import ModelContract
 from stoker.testing.contract.note import NoteContract
 from stoker.testing.contract.overrides import OverrideContract
@@ -70,6 +71,7 @@ class StoreContract(
     TickContract,
     PauseEntryContract,
     RemoveEntryContract,
+    LinesContract,
     NoteContract,
     WakeUpContract,
     TransitionContract,

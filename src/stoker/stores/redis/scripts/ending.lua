@@ -131,7 +131,7 @@ local function delete(token, noted)
       deleted[n] = id
       if r.erred then erred[#erred + 1] = id end
       if r.apart then apart[#apart + 1] = id end
-      if r.noted then call('HDEL', k_notes, id .. 'p', id .. 'c') end
+      if r.noted then call('HDEL', k_notes, id .. 'p', id .. 'c', id .. 'l') end
       if r.cancelling then call('HDEL', k_cancels, id) end
       if r.fixed.key ~= '' then release_key(id, r.fixed.key) end
       if r.limited then

@@ -168,7 +168,7 @@ local function erase(id, r)
   call('HDEL', k_results, id)
   if r.apart then call('HDEL', k_args, id) end
   if r.erred then call('HDEL', k_errors, id) end
-  if r.noted then call('HDEL', k_notes, id .. 'p', id .. 'c') end
+  if r.noted then call('HDEL', k_notes, id .. 'p', id .. 'c', id .. 'l') end
   if r.limited then call('HDEL', k_gates, id) end
   tally_alive(id, -1)
   if r.fixed.key ~= '' then release_key(id, r.fixed.key) end

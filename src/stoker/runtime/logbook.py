@@ -1,0 +1,59 @@
+"""What one attempt logs, while it does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from stoker.core.hiding import blanked
+from stoker.core.job import Claim
+from stoker.core.lines import AttemptLog, Lines, LogLine, written
+
+
+class Logbook:
+    """What one attempt logs."""
+
+    def __init__(
+        self, claim: Claim, most: int, hidden: Callable[[], tuple[str, ...]], told: Callable[[Logbook], None]
+    ) -> None:
+        self.claim = claim
+        self._lines = Lines(most)
+        self._hidden = hidden
+        self._secrets: tuple[str, ...] | None = None
+        self._told = told
+        self._adding = threading.Lock()
+        self._earlier: tuple[AttemptLog, ...] | None = () if claim.starts < 2 else None
+        self._closed = False
+
+    def add(self, level: int, logger: str, text: str, at: float) -> None:
+        """Take a line; from any thread."""
+        with self._adding:
+            if self._closed:
+                return
+            if self._secrets is None:
+                self._secrets = self._hidden()
+            plain = blanked(text, self._secrets).encode("utf-8", "backslashreplace").decode()
+            moment = datetime.fromtimestamp(at, UTC)
+            self._lines.add(LogLine(moment, logging.getLevelName(level), logger, plain))
+        self._told(self)
+
+    def close(self) -> None:
+        """Take no more: what the attempt left running is none of its lines."""
+        with self._adding:
+            self._closed = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether what earlier attempts logged is known."""
+        return self._earlier is not None
+
+    def learn(self, earlier: tuple[AttemptLog, ...]) -> None:
+        """Hear what earlier attempts logged."""
+        self._earlier = earlier
+
+    def text(self) -> str:
+        """Write down what this attempt and those before it logged."""
+        with self._adding:
+            return written([*(self._earlier or ()), self._lines.log(self.claim.attempt, self.claim.starts)])

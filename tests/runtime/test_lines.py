@@ -1,0 +1,274 @@
+"""Log lines of attempts: what a handler logs, from wherever it does, is kept with its job, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Annotated, Any
+
+import pytest
+
+from stoker import Context, Encrypt, Secret, Snooze, State, Stoker, fixed
+from stoker.core.capability import Capability
+from stoker.core.lines import LONGEST_LINE, MOST_CHARACTERS
+from stoker.errors import DefinitionError, JobNotFound, NotSupported, StoreUnavailable
+from tests.rigs.worker import Rig
+
+log = logging.getLogger("shop.orders")
+
+
+@pytest.fixture(autouse=True)
+def _from_info_on(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+def messages(handle: Any) -> list[list[str]]:
+    return [[line.message for line in one.lines] for one in handle.logs()]
+
+
+async def test_what_a_handler_logs_is_kept_with_its_job(rig: Rig) -> None:
+    @rig.app.job(keep_logs=True)
+    async def load(ctx: Context[None]) -> None:
+        log.info("%s rows", 3)
+        ctx.log.warning("slow")
+        logging.getLogger("stoker").info("is no line of the handler")
+        log.debug("is not logged at all")
+
+    handle = load.enqueue()
+    async with rig.working(until_empty=True):
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    (first,) = handle.logs()
+    assert (first.attempt, first.start, first.lost) == (1, 1, 0)
+    assert [(line.level, line.logger, line.message) for line in first.lines] == [
+        ("INFO", "shop.orders", "3 rows"),
+        ("WARNING", "stoker.job", "slow"),
+    ]
+    assert await handle.alogs() == (first,)
+    assert str(first).startswith("attempt 1 (start 1)\n")
+    assert str(first).endswith("WARNING stoker.job: slow")
+
+
+async def test_a_job_that_does_not_ask_keeps_none_beside_one_that_does(rig: Rig) -> None:
+    @rig.app.job(keep_logs=5)
+    async def kept() -> None:
+        log.info("kept")
+
+    @rig.app.job
+    async def plain() -> None:
+        log.info("plain")
+
+    handles = [kept.enqueue(), plain.enqueue()]
+    async with rig.working():
+        await rig.until(lambda: all(rig.state(one.id) is State.COMPLETED for one in handles))
+    assert [messages(one) for one in handles] == [[["kept"]], []]
+
+
+async def test_jobs_that_run_at_once_keep_each_its_own(rig: Rig) -> None:
+    both = asyncio.Barrier(2)
+
+    @rig.app.job(keep_logs=True)
+    async def load(word: str) -> None:
+        log.info("%s begins", word)
+        await both.wait()
+        await asyncio.gather(*(asyncio.to_thread(log.info, "%s %s", word, part) for part in range(1)))
+
+    handles = [load.enqueue(word) for word in "ab"]
+    async with rig.working():
+        await rig.until(lambda: all(rig.state(one.id) is State.COMPLETED for one in handles))
+    assert [messages(one) for one in handles] == [[["a begins", "a 0"]], [["b begins", "b 0"]]]
+
+
+async def test_a_thread_s_lines_are_seen_while_it_runs(rig: Rig) -> None:
+    go_on = threading.Event()
+
+    @rig.app.job(keep_logs=True)
+    def load() -> None:
+        log.info("in a thread")
+        go_on.wait(10)
+
+    handle = load.enqueue()
+    async with rig.working() as worker:
+        await rig.until(lambda: worker._notes)
+        await rig.pass_time(2)
+        assert messages(handle) == [["in a thread"]]
+        go_on.set()
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+
+
+async def test_each_attempt_has_its_own_lines_and_the_earlier_ones_stay(rig: Rig) -> None:
+    @rig.app.job(keep_logs=True, backoff=fixed(0))
+    async def load(ctx: Context[None]) -> None:
+        log.info("start %s", ctx.meta)
+        if ctx.attempt == 1:
+            try:
+                raise ValueError("the line broke")
+            except ValueError:
+                log.exception("failed")
+                raise
+        if rig.find(ctx.id).snoozes == 0:
+            raise Snooze(1)
+
+    handle = load.enqueue()
+    async with rig.working():
+        await rig.until(lambda: rig.find(handle.id).snoozes)
+        await rig.pass_time(2)
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    logs = handle.logs()
+    assert [(one.attempt, one.start, len(one.lines)) for one in logs] == [(1, 1, 2), (2, 2, 1), (2, 3, 1)]
+    failed = logs[0].lines[1].message
+    assert failed.startswith("failed\nTraceback")
+    assert failed.endswith("ValueError: the line broke")
+
+
+async def test_the_oldest_lines_go_and_how_many_is_said(rig: Rig) -> None:
+    @rig.app.job(keep_logs=3)
+    async def load() -> None:
+        for number in range(10):
+            log.info("line %s", number)
+
+    handle = load.enqueue()
+    async with rig.working():
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    (first,) = handle.logs()
+    assert (first.lost, [line.message for line in first.lines]) == (7, ["line 7", "line 8", "line 9"])
+    assert "(7 earlier lines are not kept)" in str(first)
+
+
+async def test_long_lines_are_cut_and_characters_are_bounded(rig: Rig) -> None:
+    @rig.app.job(keep_logs=1000)
+    async def load() -> None:
+        for number in range(100):
+            log.info("%02d%s", number, "x" * 100_000)
+
+    handle = load.enqueue()
+    async with rig.working():
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    (first,) = handle.logs()
+    assert {len(line.message) for line in first.lines} == {LONGEST_LINE}
+    assert first.size <= MOST_CHARACTERS
+    assert first.lost == 100 - len(first.lines)
+    assert first.lines[-1].message.startswith("99x")
+
+
+async def test_many_attempts_keep_the_latest_ones(rig: Rig) -> None:
+    @rig.app.job(keep_logs=True, backoff=fixed(0))
+    async def load(ctx: Context[None]) -> None:
+        log.info("again")
+        if ctx.attempt < 14:
+            raise ConnectionError
+
+    handle = load.enqueue()
+    async with rig.working():
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    assert [one.attempt for one in handle.logs()] == list(range(5, 15))
+
+
+async def test_odd_lines_harm_nobody(rig: Rig) -> None:
+    @rig.app.job(keep_logs=True)
+    async def load() -> None:
+        logging.raiseExceptions = False
+        log.info("%d rows", "three")
+        log.info("a lone \ud800 and a \0")
+
+    handle = load.enqueue()
+    try:
+        async with rig.working():
+            await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    finally:
+        logging.raiseExceptions = True
+    (odd,) = messages(handle)
+    assert odd[0].startswith("'%d rows' with ('three',): TypeError")
+    assert odd[1] == "a lone \\ud800 and a \0"
+
+
+async def test_secret_arguments_are_blanked_out(rig: Rig) -> None:
+    @rig.app.job(keep_logs=True, codecs=[Encrypt(Encrypt.new_key("k"))])
+    async def login(token: Annotated[str, Secret]) -> None:
+        log.info("with %s", token)
+
+    handle = login.enqueue("tok-12345")
+    async with rig.working():
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    assert messages(handle) == [["with [secret]"]]
+
+
+async def test_a_worker_whose_store_keeps_no_notes_refuses_to_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    @rig.app.job(keep_logs=True)
+    async def load() -> None: ...
+
+    monkeypatch.setattr(type(rig.store), "capabilities", rig.store.capabilities & ~Capability.NOTE)
+    with pytest.raises(NotSupported, match=r"load: keep_logs= needs a store .* lacks NOTE"):
+        rig.make()
+
+
+async def test_what_an_attempt_left_running_is_none_of_its_lines(rig: Rig) -> None:
+    late: list[asyncio.Task[None]] = []
+    go_on = asyncio.Event()
+
+    @rig.app.job(keep_logs=True)
+    async def load() -> None:
+        async def linger() -> None:
+            await go_on.wait()
+            log.info("late")
+
+        log.info("in time")
+        late.append(asyncio.ensure_future(linger()))
+
+    handle = load.enqueue()
+    async with rig.working() as worker:
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+        go_on.set()
+        await late[0]
+        assert not worker._notes
+    assert messages(handle) == [["in time"]]
+
+
+async def test_earlier_lines_are_not_lost_where_the_store_does_not_answer(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rig.store.logged
+
+    @rig.app.job(keep_logs=True, backoff=fixed(0))
+    async def load(ctx: Context[None]) -> None:
+        log.info("attempt %s", ctx.attempt)
+        if ctx.attempt == 1:
+            raise ConnectionError
+        monkeypatch.setattr(rig.store, "logged", _unavailable)
+
+    handle = load.enqueue()
+    async with rig.working() as worker:
+        await rig.until(lambda: rig.find(handle.id).failures == 1 and rig.store.logged is _unavailable)
+        assert worker._notes
+        monkeypatch.setattr(rig.store, "logged", whole)
+        await rig.pass_time(1)
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    assert messages(handle) == [["attempt 1"], ["attempt 2"]]
+
+
+def _unavailable(*_: object) -> Any:
+    raise StoreUnavailable("away")
+
+
+async def test_an_unknown_job_has_no_logs(rig: Rig) -> None:
+    with pytest.raises(JobNotFound, match="no job 77"):
+        rig.app.handle("77").logs()
+
+
+@pytest.mark.parametrize("value", [-1, 1001, 2.5, "all", [3]])
+def test_what_is_no_number_of_lines_is_refused(value: Any) -> None:
+    app: Stoker[Any] = Stoker("memory://")
+
+    with pytest.raises(DefinitionError, match=r"keep_logs: .*: write True for the latest 200 lines"):
+
+        @app.job(keep_logs=value)
+        def load() -> None: ...
+
+
+def test_none_and_false_keep_nothing() -> None:
+    app: Stoker[Any] = Stoker("memory://")
+
+    @app.job(keep_logs=False)
+    def load() -> None: ...
+
+    assert load.rules.keep_logs == 0
