@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry
@@ -20,14 +20,26 @@ from stoker.stores.rabbitmq.store import RabbitStore
 from stoker.stores.rabbitmq.topology import RUNGS
 from stoker.testing.fake_clock import FakeClock
 
+T = TypeVar("T")
+
 
 class PatientStore(RabbitStore):
     """Claims as often as the broker has something to push."""
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         super().__init__(url, clock=clock)
+        self.was_reached = False
+        """Whether the broker was ever asked anything."""
         if isinstance(clock, HurriedClock):
             clock.stores.append(self)
+
+    def run(self, command: Command[T], on: object | None = None) -> T:
+        self.was_reached = True
+        return super().run(command, on)
+
+    async def arun(self, command: Command[T], on: object | None = None) -> T:
+        self.was_reached = True
+        return await super().arun(command, on)
 
     def claim(
         self,

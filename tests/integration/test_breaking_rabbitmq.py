@@ -19,8 +19,8 @@ from stoker.drivers.rabbitmq_link import Message, Properties
 from stoker.errors import ConfigurationError, NotSupported, StoreUnavailable
 from stoker.stores.rabbitmq import RabbitStore
 from stoker.stores.rabbitmq.commands import talk
+from stoker.stores.rabbitmq.lane import Lane
 from stoker.stores.rabbitmq.session import Session
-from stoker.stores.rabbitmq.topology import Lane
 from stoker.testing.contract.base import claim, enqueue, enqueue_one, failure, job, settle
 from tests.contract.rabbitmq_patience import PatientStore
 from tests.rigs.processes import Processes, processes, until

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from stoker.core.job import JobId, Token
 from stoker.drivers.rabbitmq_link import Channel
-from stoker.stores.rabbitmq.topology import Lane
+from stoker.stores.rabbitmq.lane import Lane
 
 ENOUGH: Final = 1.25
 """A window that was full is made larger by a quarter at least: each change costs two round trips."""

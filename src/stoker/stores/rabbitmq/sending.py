@@ -7,7 +7,8 @@ from typing import Any
 
 from stoker.drivers.rabbitmq_link import Channel, Link, Message, Properties
 from stoker.errors import StoreError
-from stoker.stores.rabbitmq.topology import DELAY, Lane, Topology, rungs_of, split
+from stoker.stores.rabbitmq.lane import Lane
+from stoker.stores.rabbitmq.topology import DELAY, Topology, rungs_of, split
 
 
 async def send(

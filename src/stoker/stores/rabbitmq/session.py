@@ -20,8 +20,9 @@ from stoker.drivers.rabbitmq_link import Channel, Link, LinkLost, Message, Refus
 from stoker.errors import LeaseExpired, StokerError
 from stoker.stores.rabbitmq import endings, wire
 from stoker.stores.rabbitmq.deliveries import LIFE, Consumed, Deliveries, Delivery
+from stoker.stores.rabbitmq.lane import Lane
 from stoker.stores.rabbitmq.sending import onward, send
-from stoker.stores.rabbitmq.topology import Lane, Topology
+from stoker.stores.rabbitmq.topology import Topology
 
 log = logging.getLogger("stoker")
 _TICK: Final = 0.5

@@ -8,16 +8,15 @@ lanes, because nobody can ask a broker for the names of its queues.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import msgspec
-
 from stoker.core.duration import SECOND
-from stoker.drivers.rabbitmq_link import Channel, Link, Message, Properties, Refused
+from stoker.drivers.rabbitmq_link import Channel, Link, Message, Refused
 from stoker.errors import ConfigurationError, EnqueueError
+from stoker.stores.rabbitmq import listing
+from stoker.stores.rabbitmq.lane import Lane
 
 RUNGS: Final = tuple(
     int(rung * SECOND)
@@ -31,16 +30,6 @@ _NOT_FOUND: Final = 404
 _OTHERWISE: Final = 406
 _QUORUM: Final = {"x-queue-type": "quorum"}
 _STREAM: Final = {"x-queue-type": "stream"}
-_QUIET, _NOTHING = 0.05, 0.3
-"""Seconds of silence after which the list has been read, and after which there is none."""
-
-
-class Lane(NamedTuple):
-    """The jobs of one name in one queue; of them those that were with a worker when it died are a lane of their own."""
-
-    queue: str
-    name: str
-    suspects: bool = False
 
 
 class Topology:
@@ -120,24 +109,8 @@ class Topology:
 
     async def follow(self, link: Link, listed: Callable[[Lane], None]) -> Channel:
         """Tell of each lane there is, before this returns, and of each new one for as long as the channel lives."""
-        await self._once(link, self.listing, _STREAM)
-        channel = await link.channel()
-        read, heard = 0, asyncio.Event()
-
-        def hear(_raw: Any, method: Any, _properties: Any, body: bytes) -> None:
-            nonlocal read
-            read += 1
-            listed(Lane(*msgspec.json.decode(body, type=tuple[str, str, bool])))
-            channel.ack(method.delivery_tag)
-            heard.set()
-
-        await channel.consume(self.listing, hear, _nothing, 1000, {"x-stream-offset": "first"})
-        # A broker's own count of a stream is seconds old, so silence has to tell the end.
-        with contextlib.suppress(TimeoutError):
-            while True:
-                heard.clear()
-                await asyncio.wait_for(heard.wait(), _QUIET if read else _NOTHING)
-        return channel
+        await self._ensure_listing(link)
+        return await listing.follow(link, self.listing, listed)
 
     async def lanes(self, link: Link) -> list[Lane]:
         """Read the list of lanes."""
@@ -167,11 +140,16 @@ class Topology:
 
     async def _list(self, link: Link, lane: Lane) -> None:
         # Before the queue is made, because after a crash in between nobody would list it any more.
+        await self._ensure_listing(link)
+        await listing.add(link, self.listing, lane, self.key(lane))
+
+    async def _ensure_listing(self, link: Link) -> None:
+        if self.listing in self._declared:
+            return
+        new = await self._count(link, self.listing) is None
         await self._once(link, self.listing, _STREAM)
-        channel = await link.channel()
-        body = msgspec.json.encode(lane)
-        await channel.publish([Message("", self.listing, body, Properties(message_id=self.key(lane)))])
-        await channel.close()
+        if new:
+            await listing.begin(link, self.listing)
 
     async def _count(self, link: Link, name: str) -> int | None:
         """Give how many messages wait in a queue, None if there is no such queue."""
@@ -224,9 +202,6 @@ def _short(name: str) -> str:
     if len(name.encode()) > _LONGEST_NAME:
         raise EnqueueError(f"{name!r} is longer than the {_LONGEST_NAME} bytes that the name of a queue may have")
     return name
-
-
-def _nothing() -> None: ...
 
 
 def rungs_of(messages: Sequence[Message], topology: Topology) -> set[int]:

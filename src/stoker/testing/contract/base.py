@@ -83,10 +83,10 @@ class ContractTests:
     def store(self, another: Another, request: pytest.FixtureRequest) -> Store:
         """Give the store under test; skip what it says it cannot do, which `RefusalContract` tests."""
         store = another()
-        store.migrate()
         needed: Capability = getattr(request.function, "needs", NOTHING)
         if missing := needed & ~store.capabilities:
             pytest.skip(f"the store lacks {missing.name}")
+        store.migrate()
         return store
 
 

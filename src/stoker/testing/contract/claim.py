@@ -101,7 +101,7 @@ class ClaimContract(ContractTests):
         assert [claimed.id for claimed in claim(store, names=["known"])] == [known]
         assert fetch(store, unknown) == before
 
-    @needs(Capability.SELECTIVE)
+    @needs(Capability.SELECTIVE | Capability.TAGS)
     def test_only_the_routes_asked_for_are_taken(self, store: Store) -> None:
         plain, gpu, _ = enqueue(store, job(), job(route="gpu"), job(route="gpu,ssd"))
 
@@ -136,6 +136,7 @@ class ClaimContract(ContractTests):
 
         assert [claimed.id for claimed in claim(store)] == ids
 
+    @needs(Capability.TAGS)
     def test_first_in_is_first_out_over_names_and_routes(self, store: Store) -> None:
         ids = enqueue(store, job("b"), job("a"), job("b", route="gpu"), job("a"), job("b"))
 

@@ -79,6 +79,7 @@ class EnqueueContract(ContractTests):
 
         assert claim(store)[0].args == args
 
+    @needs(Capability.TAGS)
     def test_odd_names_arrive_as_they_are(self, store: Store) -> None:
         odd = """shop.mail:send "it's" %s_ {tag} Ж🚢"""
         enqueue_one(store, odd, queue=odd, route=odd)
@@ -86,6 +87,7 @@ class EnqueueContract(ContractTests):
         (claimed,) = claim(store, queues=[odd], names=[odd], routes=[odd])
         assert (claimed.name, claimed.queue) == (odd, odd)
 
+    @needs(Capability.PRIORITY)
     def test_a_claim_carries_what_was_enqueued(self, store: Store, clock: FakeClock) -> None:
         origin = job(
             priority=7,
@@ -106,6 +108,7 @@ class EnqueueContract(ContractTests):
         assert (claimed.enqueued_at, claimed.due) == (clock.now(), clock.now())
         assert claimed.defect is None
 
+    @needs(Capability.TAGS)
     def test_a_stored_job_shows_what_was_enqueued(self, store: Store, clock: FakeClock) -> None:
         found = fetch(
             store,
@@ -138,6 +141,7 @@ class EnqueueContract(ContractTests):
 
     # -- once per call -------------------------------------------------------------------------------------------------
 
+    @needs(Capability.RECEIPTS)
     def test_a_repeated_call_inserts_nothing_and_answers_the_same(self, store: Store) -> None:
         jobs, call = [job(), job()], new_call()
         first = store.run(store.enqueue(jobs, call))
@@ -145,6 +149,7 @@ class EnqueueContract(ContractTests):
         assert store.run(store.enqueue(jobs, call)) == first
         assert [found.id for found in everything(store)] == [answer.id for answer in first]
 
+    @needs(Capability.RECEIPTS)
     def test_a_repeated_call_is_known_when_its_jobs_are_done_and_deleted(self, store: Store) -> None:
         call = new_call()
         first = store.run(store.enqueue([job()], call))
@@ -154,6 +159,7 @@ class EnqueueContract(ContractTests):
         assert store.run(store.enqueue([job()], call)) == first
         assert claim(store) == []
 
+    @needs(Capability.RECEIPTS)
     def test_a_repeated_call_is_known_for_an_hour(self, store: Store, clock: FakeClock) -> None:
         call = new_call()
         first = store.run(store.enqueue([job()], call))

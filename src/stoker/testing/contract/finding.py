@@ -201,6 +201,7 @@ class CountContract(ContractTests):
     def test_an_empty_store_counts_nothing(self, store: Store) -> None:
         assert store.run(store.count()) == []
 
+    @needs(Capability.TAGS)
     def test_jobs_are_counted_by_queue_name_route_and_state(self, store: Store, clock: FakeClock) -> None:
         start = clock.now()
         enqueue(store, job(), job(route="gpu"), job("send", queue="mail"))
@@ -258,7 +259,7 @@ class AnyContract(ContractTests):
         clock.advance("1h")
         assert is_work(store)
 
-    @needs(Capability.SCHEDULE)
+    @needs(Capability.SCHEDULE | Capability.TAGS)
     @pytest.mark.parametrize("state", [State.AVAILABLE, State.RUNNING, State.SCHEDULED])
     def test_what_this_worker_could_not_perform_is_no_work(self, store: Store, clock: FakeClock, state: State) -> None:
         job_in(store, state, name="other")

@@ -63,6 +63,7 @@ class ThreadRaceContract(ContractTests):
 
         assert len(everything(store)) == 1
 
+    @needs(Capability.RECEIPTS)
     def test_one_call_sent_many_times_at_once_is_carried_out_once(self, store: Store, another: Another) -> None:
         for _ in range(ROUNDS):
             call = new_call()

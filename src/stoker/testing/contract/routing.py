@@ -28,13 +28,14 @@ from stoker.testing.fake_clock import FakeClock
 
 
 class RoutingContract(ContractTests):
+    @needs(Capability.TAGS)
     def test_a_store_knows_the_routes_of_its_jobs(self, store: Store) -> None:
         assert store.run(store.routes()) == []
         enqueue(store, job(), job(route="gpu"), job("other", route="eu,gpu", queue="mail"), job(route="gpu"))
 
         assert sorted(store.run(store.routes())) == ["eu,gpu", "gpu"]
 
-    @needs(Capability.UNIQUE | Capability.SCHEDULE)
+    @needs(Capability.UNIQUE | Capability.SCHEDULE | Capability.TAGS)
     def test_routes_are_known_whatever_the_jobs_wait_for(self, store: Store) -> None:
         enqueue(store, job(route="later", due=Due(HOUR)))
         enqueue(store, job(route="unique", unique=UniqueKey("key")))
@@ -44,6 +45,7 @@ class RoutingContract(ContractTests):
         settle(store, claimed, State.RETRYABLE, due=Due(HOUR), counts="failure")
         assert sorted(store.run(store.routes())) == ["later", "unique"]
 
+    @needs(Capability.TAGS)
     def test_another_handle_learns_of_a_route_at_once(self, store: Store, another: Another) -> None:
         enqueue_one(store, route="gpu")
 
@@ -61,14 +63,14 @@ class RoutingContract(ContractTests):
 
         assert sorted(store.run(store.routes())) == ["gpu", "ssd"]
 
-    @needs(Capability.SELECTIVE)
+    @needs(Capability.SELECTIVE | Capability.TAGS)
     def test_routes_are_exact_and_case_sensitive(self, store: Store) -> None:
         enqueue(store, job(route="GPU"), job(route="gpu2"), job(route="gp"))
 
         assert claim(store, routes=["gpu"]) == []
         assert sorted(store.run(store.routes())) == ["GPU", "gp", "gpu2"]
 
-    @needs(Capability.SELECTIVE)
+    @needs(Capability.SELECTIVE | Capability.TAGS)
     def test_a_worker_takes_what_shares_a_tag_in_the_order_of_the_queue(self, store: Store) -> None:
         tagged = [route_of(tags) for tags in (["gpu"], ["eu"], ["gpu", "eu"], ["ssd"], [])]
         ids = enqueue(store, *(job(route=route) for route in tagged), job(route="gpu", priority=5))

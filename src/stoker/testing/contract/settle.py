@@ -20,6 +20,7 @@ from stoker.testing.contract.base import (
     failure,
     fetch,
     job,
+    needs,
     settle,
     state_of,
 )
@@ -49,6 +50,7 @@ class SettleContract(ContractTests):
         assert store.run(store.settle([again])) == {claimed.id: Settled.REPEATED}
         assert fetch(store, claimed.id) == before
 
+    @needs(Capability.RECEIPTS)
     def test_an_ending_sent_again_is_repeated_after_the_job_was_promoted(self, store: Store, clock: FakeClock) -> None:
         claimed = claim_one(store)
         again = ending(claimed, State.RETRYABLE, due=Due(MINUTE), counts="failure")
@@ -96,12 +98,14 @@ class SettleContract(ContractTests):
 
         assert settle(store, claimed, State.COMPLETED) is Settled.ACCEPTED
 
+    @needs(Capability.RECEIPTS)
     def test_an_ending_of_a_job_that_was_deleted_when_done_is_gone(self, store: Store) -> None:
         claimed = claim_one(store)
         settle(store, claimed, State.COMPLETED, keep=0)
 
         assert settle(store, claimed, State.COMPLETED, keep=0) is Settled.GONE
 
+    @needs(Capability.RECEIPTS)
     def test_an_ending_of_a_job_that_never_was_is_gone(self, store: Store) -> None:
         unknown = JobId("987654321")
 
@@ -111,6 +115,7 @@ class SettleContract(ContractTests):
 
     # -- many at once --------------------------------------------------------------------------------------------------
 
+    @needs(Capability.RECEIPTS)
     def test_bad_settlements_do_not_fail_the_good_ones(self, store: Store) -> None:
         enqueue(store, *[job()] * 3)
         first, second, third = claim(store)

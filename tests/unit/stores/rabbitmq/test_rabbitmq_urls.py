@@ -6,7 +6,8 @@ import pytest
 
 from stoker.core.duration import SECOND
 from stoker.errors import ConfigurationError
-from stoker.stores.rabbitmq.topology import RUNGS, Lane, Topology, split
+from stoker.stores.rabbitmq.lane import Lane
+from stoker.stores.rabbitmq.topology import RUNGS, Topology, split
 from stoker.stores.rabbitmq.urls import parse
 
 
