@@ -182,15 +182,29 @@ def rabbitmq_url(rabbitmq_server: str) -> Iterator[str]:
     store.close()
 
 
-@pytest.fixture
-def own_rabbitmq() -> Iterator[RabbitMq]:
-    """A broker that the test may restart and break."""
+@pytest.fixture(scope="module")
+def rabbitmq_of_module() -> Iterator[RabbitMq]:
+    """A broker for the tests of one module that break it: it takes ten seconds to start."""
     if rabbitmq() is None:
         _miss("there is no RabbitMQ: `make servers` fetches it where apt-get is")
     from tests.rigs.rabbitmq import RabbitMq
 
     with running(RabbitMq()) as broker:
         yield broker
+
+
+@pytest.fixture
+def own_rabbitmq(rabbitmq_of_module: RabbitMq) -> Iterator[RabbitMq]:
+    """A broker that the test may restart, stop and break; whatever it has is dropped afterwards."""
+    broker = rabbitmq_of_module
+    broker.resume()
+    yield broker
+    broker.resume()
+    from stoker.stores.rabbitmq import RabbitStore
+
+    store = RabbitStore(broker.url)
+    store.drop()
+    store.close()
 
 
 # -- a place of one's own on a shared server ---------------------------------------------------------------------------

@@ -311,6 +311,24 @@ def test_connections_closed_by_an_operator_are_opened_again(own_rabbitmq: Rabbit
     store.close()
 
 
+def test_a_job_that_runs_longer_than_the_broker_allows_is_told_that_its_lease_is_lost_and_runs_again(
+    own_rabbitmq: RabbitMq, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_rabbitmq.limit_unacknowledged(1_000)
+    store = PatientStore(own_rabbitmq.url)
+    enqueue_one(store)
+    first = claimed(store)
+    until(lambda: first.token in store.run(store.extend([first.token], 1)).missing, 20, "the lease is missing")
+    own_rabbitmq.limit_unacknowledged(1_800_000)
+
+    assert settle(store, first, State.COMPLETED) is Settled.LOST
+    assert "consumer_timeout" in caplog.text
+    again = claimed(store)
+    assert (again.id, again.crashes) == (first.id, 1)
+    assert settle(store, again, State.COMPLETED) is Settled.ACCEPTED
+    store.close()
+
+
 # -- workers -----------------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,6 @@ log.console = true
 log.console.level = warning
 vm_memory_high_watermark.relative = 0.6
 disk_free_limit.absolute = 10MB
-consumer_timeout = {consumer_timeout}
 """
 # Debian's own `erl` looks for Erlang in /usr/lib, wherever it is.
 _ERL = """#!/bin/sh
@@ -29,8 +28,7 @@ exec {bin}/erlexec "$@"
 class RabbitMq:
     """A broker that may be started and stopped many times."""
 
-    def __init__(self, *, consumer_timeout: int = 1_800_000) -> None:
-        """``consumer_timeout``, in milliseconds, is how long a consumer may leave a message unacknowledged."""
+    def __init__(self) -> None:
         found = rabbitmq()
         assert found is not None, "there is no RabbitMQ; `make servers` fetches it"
         self._broker = found
@@ -38,7 +36,7 @@ class RabbitMq:
         self.port, self._mapper_port = free_port(), free_port()
         self._environment = self._make_environment(found)
         config = self._folder.path / "rabbitmq.conf"
-        config.write_text(_CONFIG.format(port=self.port, consumer_timeout=consumer_timeout))
+        config.write_text(_CONFIG.format(port=self.port))
         (self._folder.path / "env.conf").touch()
         self._mapper_folder = Folder("epmd")
         mapper = next(found.erlang.glob("erts-*/bin/epmd"))
@@ -62,6 +60,11 @@ class RabbitMq:
         """Stop it in order."""
         self._daemon.stop(signal.SIGTERM, seconds=60.0)
 
+    def resume(self) -> None:
+        """Start it where it was stopped."""
+        if not self._daemon.running:
+            self.start()
+
     def restart(self) -> None:
         """Stop and start it; what is durable stays."""
         self.stop()
@@ -82,6 +85,11 @@ class RabbitMq:
             text=True,
             timeout=60,
         ).stdout
+
+    def limit_unacknowledged(self, milliseconds: int) -> None:
+        """Have channels that are opened from now on closed when a delivery is unacknowledged for longer."""
+        for name, value in (("consumer_timeout", milliseconds), ("channel_tick_interval", milliseconds // 4)):
+            self.control("eval", f"application:set_env(rabbit, {name}, {value}).")
 
     def remove(self) -> None:
         """End it."""

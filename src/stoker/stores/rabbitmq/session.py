@@ -18,7 +18,7 @@ from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
 from stoker.drivers.rabbitmq_link import Channel, Link, LinkLost, Message, Refused, Unconfirmed
 from stoker.errors import LeaseExpired, StokerError
-from stoker.stores.rabbitmq import endings, wire
+from stoker.stores.rabbitmq import endings, losing, wire
 from stoker.stores.rabbitmq.deliveries import LIFE, Consumed, Deliveries, Delivery
 from stoker.stores.rabbitmq.lane import Lane
 from stoker.stores.rabbitmq.sending import onward, send
@@ -97,6 +97,7 @@ class Session:
         self._links.clear()
 
     def _lost(self) -> None:
+        losing.say_why(self._links["consuming"][1].ended)
         self.deliveries.lost()
         self._aside.clear()
         self._suspect = None

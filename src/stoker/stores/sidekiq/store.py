@@ -49,6 +49,7 @@ class SidekiqStore(HoldingStore):
         | Capability.ATOMIC
         | Capability.PRESENCE
         | Capability.SIGNALS
+        | Capability.RECEIPTS
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
