@@ -20,6 +20,7 @@ def defaults_of(settings: Settings) -> Defaults:
     jobs = settings.jobs
     return Defaults(
         max_attempts=jobs.max_attempts,
+        attempts_in={} if "jobs.max_attempts" in settings.origins else _attempts_in(settings),
         timeout=None if jobs.timeout is None else micros(jobs.timeout),
         keep=keep_micros(jobs.keep),
         keep_failed=keep_micros(jobs.keep_failed),
@@ -27,6 +28,13 @@ def defaults_of(settings: Settings) -> Defaults:
         retention={name: _retention(queue) for name, queue in settings.queue.queues.items()},
         limits={name: rules for name, queue in settings.queue.queues.items() if (rules := _rules(name, queue))},
     )
+
+
+def _attempts_in(settings: Settings) -> dict[str, int]:
+    from stoker.stores.urls import usual_attempts  # with it comes what `import stoker` can do without
+
+    usual = {name: usual_attempts(url) for name, url in settings.store_urls().items()}
+    return {name: attempts for name, attempts in usual.items() if attempts is not None}
 
 
 def _retention(queue: PoolSettings) -> Retention:

@@ -56,6 +56,7 @@ def power_minutes(*, maximum: Duration = "30d") -> Backoff:
 def wait_after(failures: int, backoff: Backoff, chance: float) -> int:
     """Give the microseconds to wait after so many failures; jitter adds up to a tenth, by a chance in [0, 1).
 
+    To Sidekiq's curve it adds what Sidekiq does: up to nine seconds for each failure.
     A backoff that gives nonsense raises ConfigurationError; one that grows without end is cut at 30 days.
     """
     asked = backoff(failures)
@@ -64,4 +65,5 @@ def wait_after(failures: int, backoff: Backoff, chance: float) -> int:
     if isinstance(asked, int | float) and asked > LONGEST / SECOND:
         return LONGEST + int(LONGEST * 0.1 * chance)  # before `micros`, which refuses more than 100 years
     base = min(micros(asked, "backoff"), LONGEST)
-    return base + int(base * 0.1 * chance)
+    spread = 9 * SECOND * failures if backoff is sidekiq else base * 0.1
+    return base + int(spread * chance)

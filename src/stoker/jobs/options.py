@@ -133,6 +133,8 @@ class Defaults:
     queue: str = "default"
     priority: int = 0
     max_attempts: int = 20
+    attempts_in: Mapping[str, int] = field(default_factory=dict)
+    """The same for the stores whose format has a number of its own, while the settings say none."""
     crash_limit: int = 3
     timeout: int | None = None
     """None: attempts may run as long as they like."""
@@ -287,7 +289,7 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
         route=route_of(_first(terms.tags, rules.tags)),
         priority=_first(terms.priority, rules.priority, defaults.priority),
         due=terms.due or NOW,
-        max_attempts=_first(terms.max_attempts, rules.max_attempts, defaults.max_attempts),
+        max_attempts=_first(terms.max_attempts, rules.max_attempts, _attempts(rules, terms, defaults)),
         crash_limit=_first(rules.crash_limit, defaults.crash_limit),
         unique=unique or None,
         labels=_joined(rules.labels, terms.labels),
@@ -298,6 +300,11 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
         gates=queue_gates(queue, defaults),
         expires=_expires(rules, terms),
     )
+
+
+def _attempts(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> int:
+    store = terms.store or rules.store or "default"
+    return defaults.attempts_in.get(store, defaults.max_attempts)
 
 
 def queue_gates(queue: str, defaults: Defaults) -> tuple[Gate, ...]:

@@ -52,10 +52,18 @@ def test_twenty_attempts_on_the_default_curve_take_about_five_days() -> None:
 
 @given(st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))
 def test_jitter_adds_up_to_a_tenth_and_never_takes_away(failures: int, chance: float) -> None:
-    for backoff in (sidekiq, exponential(), linear(), power_minutes(), fixed("1s")):
+    for backoff in (exponential(), linear(), power_minutes(), fixed("1s")):
         least = wait_after(failures, backoff, 0.0)
         assert least <= wait_after(failures, backoff, chance) <= least * 1.1 + 1
         assert least <= LONGEST
+
+
+@given(st.integers(1, 36), st.floats(0, 1, exclude_max=True))
+def test_the_jitter_of_sidekiqs_curve_is_sidekiqs(failures: int, chance: float) -> None:
+    least = wait_after(failures, sidekiq, 0.0)
+
+    assert least == ((failures - 1) ** 4 + 15) * SECOND
+    assert least <= wait_after(failures, sidekiq, chance) <= least + 9 * failures * SECOND
 
 
 def test_a_wait_is_never_longer_than_a_month_before_jitter() -> None:
