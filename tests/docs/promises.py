@@ -34,6 +34,7 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.TRANSACTIONS: "`transaction=`: a job joins your transaction",
     Capability.RESULTS: "results",
     Capability.FIND: "look jobs up and list them",
+    Capability.HISTORY: "what has ended is kept for its time, with every failure",
     Capability.CANCEL: "cancel waiting jobs",
     Capability.CANCEL_RUNNING: "ask running jobs to stop",
     Capability.RETRY: "retry and promote by hand",

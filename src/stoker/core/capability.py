@@ -24,6 +24,8 @@ class Capability(Flag):
     """`orders`: workers can be told from outside to claim no more, to stop, or to say what they do."""
     RESULTS = auto()
     """`result`: endings and results can be asked for by id."""
+    HISTORY = auto()
+    """What has ended is kept for its time, with every failure, and with what was counted on the way."""
     EDIT = auto()
     """`edit`, `move`: change waiting jobs."""
     RESTORE = auto()

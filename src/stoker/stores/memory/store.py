@@ -75,6 +75,7 @@ class MemoryStore(Store):
         | Capability.BATCH
         | Capability.TAGS
         | Capability.RECEIPTS
+        | Capability.HISTORY
     )
 
     def __init__(self, clock: Clock | None = None, url: str = "memory://") -> None:

@@ -103,6 +103,7 @@ class PostgresStore(Store):
         | Capability.BATCH
         | Capability.TAGS
         | Capability.RECEIPTS
+        | Capability.HISTORY
     )
 
     def __init__(

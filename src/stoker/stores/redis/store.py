@@ -80,6 +80,7 @@ class RedisStore(Store):
         | Capability.BATCH
         | Capability.TAGS
         | Capability.RECEIPTS
+        | Capability.HISTORY
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:

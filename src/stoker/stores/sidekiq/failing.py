@@ -101,6 +101,13 @@ def pushed(job: Payload, payload: bytes, due: int, now: int, stamps: Stamps) -> 
     return edited(payload, {"at": None, "enqueued_at": _stamp(now, stamps), "stoker": _json(ours)})
 
 
+def granted(job: Payload, payload: bytes) -> bytes:
+    """Give a job with one attempt left at least; how often it has failed stays."""
+    if job.max_attempts > job.failures:
+        return payload
+    return edited(payload, {"retry": _json(job.failures)})
+
+
 def _stamp(now: int, stamps: Stamps) -> bytes:
     return b"%d" % (now // 1000) if stamps == "millis" else b"%.6f" % (now / SECOND)
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry
+from stoker.core.filters import Filter
 from stoker.core.job import (
     CallId,
     Changed,
@@ -19,6 +20,7 @@ from stoker.core.job import (
     Order,
     QueueCount,
     Reclaimed,
+    StoredJob,
     Token,
     WorkerInfo,
 )
@@ -27,7 +29,7 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import check_enqueue
 from stoker.stores.holding.store import HoldingStore
-from stoker.stores.sidekiq import look, presence, upkeep, work
+from stoker.stores.sidekiq import control, look, presence, upkeep, work
 from stoker.stores.sidekiq.commands import Scripts
 from stoker.stores.sidekiq.intake import intake
 from stoker.stores.sidekiq.urls import parse
@@ -42,13 +44,18 @@ class SidekiqStore(HoldingStore):
     """
 
     capabilities: ClassVar[Capability] = (
-        Capability.SCHEDULE
+        Capability.FIND
+        | Capability.CANCEL
+        | Capability.RETRY
+        | Capability.DELETE
+        | Capability.SCHEDULE
         | Capability.LEASE
         | Capability.NOTIFY
         | Capability.FENCED
         | Capability.ATOMIC
         | Capability.PRESENCE
         | Capability.SIGNALS
+        | Capability.TAGS
         | Capability.RECEIPTS
     )
 
@@ -58,6 +65,7 @@ class SidekiqStore(HoldingStore):
         self._scripts = Scripts(self._parsed.namespace, around)
         super().__init__(self._parsed.target, shown or url, clock, self._scripts)
         self.positional = self._parsed.envelope == "none"
+        self._ends = control.Ends()
         self._waiting = Waiting(self._driver, self._scripts.queue, around)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
@@ -119,6 +127,27 @@ class SidekiqStore(HoldingStore):
 
     def routes(self) -> Command[list[str]]:
         return self._scripts.command("routes", [], lambda found: sorted(route.decode() for route in found))
+
+    def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
+        return self._scripts.walk("find", control.find(self._scripts, self._ends, only, limit, before))
+
+    def cancel(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("cancel", only, limit)
+
+    def retry(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("retry", only, limit)
+
+    def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("promote_now", only, limit)
+
+    def requeue(self, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        return self._scripts.walk("requeue", control.requeue(self._scripts, only, limit, force=force))
+
+    def delete(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("delete", only, limit)
+
+    def _change(self, verb: str, only: Filter, limit: int) -> Command[Changed]:
+        return self._scripts.walk(verb, control.change(self._scripts, verb, only, limit, self._parsed.stamps))
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return self._scripts.walk("beat", presence.beat(self._scripts, worker, ttl))

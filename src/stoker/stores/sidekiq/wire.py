@@ -35,7 +35,8 @@ _OURS: Final = (
     "origin",
     "route",
 )
-_NATIVE: Final = re.compile(rb'\{"class":"[^"\\]*","jid":"[^"\\]*","queue":')
+NATIVE: Final = re.compile(rb'\{"class":"[^"\\]*","jid":"[^"\\]*","queue":')
+_CALL: Final = re.compile(r"0[0-9a-f]{31}")
 _KNOWN: Final = frozenset(
     (
         "class",
@@ -142,8 +143,9 @@ def read_payload(payload: bytes) -> Payload:
 
 
 def jids(call: CallId, count: int) -> list[str]:
-    """Give the ids of a call's jobs: the same for the same call."""
-    start = hashlib.blake2b(call.encode(), digest_size=10).hexdigest()
+    """Give the ids of a call's jobs: the same for the same call, and in the order of the calls' times."""
+    digest = hashlib.blake2b(call.encode(), digest_size=10).hexdigest()
+    start = call[1:14] + digest[:7] if _CALL.match(call) else digest
     return [f"{start}{place:04x}" for place in range(count)]
 
 
@@ -204,9 +206,9 @@ def read_claim(id: bytes, queue: bytes, payload: bytes, crashes: bytes, token: T
     known = JobId(id.decode(errors="replace"))
     try:
         job = read_payload(payload)
-        args = _args(job)
+        args = args_of(job)
         text = args.decode()
-        meta = _meta(job, payload)
+        meta = meta_of(job, payload)
     except UNREADABLE as error:
         return Claim(known, token, fallback, queue.decode(errors="replace"), "null", defect=f"not a job: {error}")
     ours = job.stoker
@@ -234,7 +236,8 @@ def read_claim(id: bytes, queue: bytes, payload: bytes, crashes: bytes, token: T
     )
 
 
-def _args(job: Payload) -> bytes:
+def args_of(job: Payload) -> bytes:
+    """Give the arguments, out of their envelope if they are in one."""
     args = bytes(job.args)
     if job.stoker.named:
         return args[1:-1]
@@ -257,10 +260,10 @@ class _Roadster(msgspec.Struct, forbid_unknown_fields=True):
     args: Raw
 
 
-def _meta(job: Payload, payload: bytes) -> str:
+def meta_of(job: Payload, payload: bytes) -> str:
     """Give our own meta, with the keys of others under ``sidekiq``."""
     ours = b"{}" if job.stoker.meta is UNSET else bytes(job.stoker.meta)
-    if _NATIVE.match(payload):
+    if NATIVE.match(payload):
         return ours.decode()
     fields = top_level(payload)
     theirs = {name: Raw(value) for name, value in fields.items() if name not in _KNOWN and value != b"null"}

@@ -99,6 +99,7 @@ class SqliteStore(Store):
         | Capability.BATCH
         | Capability.TAGS
         | Capability.RECEIPTS
+        | Capability.HISTORY
     )
 
     def __init__(

@@ -184,6 +184,12 @@ def state_of(store: Store, id: JobId) -> State | None:
     return None if found is None else found.state
 
 
+def kept(store: Store, state: State) -> State | None:
+    """Give what is to be seen of a job in a state: without HISTORY nothing of what was completed or cancelled."""
+    gone = state in (State.COMPLETED, State.CANCELLED) and not store.supports(Capability.HISTORY)
+    return None if gone else state
+
+
 def job_in(store: Store, state: State, **fields: Any) -> tuple[JobId, Token]:
     """Bring a job into a state; give its id and the token of its last claim, or a fresh one if it had none.
 

@@ -39,7 +39,7 @@ class ClaimContract(ContractTests):
 
         assert claim(store) == []
 
-    @needs(Capability.FIND)
+    @needs(Capability.FIND | Capability.HISTORY)
     def test_a_claim_counts_a_start(self, store: Store) -> None:
         first = claim_one(store)
         settle(store, first, State.AVAILABLE)

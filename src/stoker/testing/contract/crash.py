@@ -25,7 +25,7 @@ from stoker.testing.fake_clock import FakeClock
 
 
 class CrashContract(ContractTests):
-    @needs(Capability.LEASE)
+    @needs(Capability.LEASE | Capability.HISTORY)
     def test_a_crash_is_counted_and_written_down(self, store: Store, clock: FakeClock) -> None:
         (id,) = enqueue(store, job())
         claim(store, worker="crew-7")
@@ -46,7 +46,7 @@ class CrashContract(ContractTests):
         (again,) = claim(store)
         assert (again.crashes, again.suspect, again.attempt) == (1, True, 2)
 
-    @needs(Capability.LEASE)
+    @needs(Capability.LEASE | Capability.HISTORY)
     def test_a_job_that_kills_its_worker_three_times_is_discarded(self, store: Store, clock: FakeClock) -> None:
         id = claim_one(store).id
         crash(store, clock)
@@ -84,7 +84,7 @@ class CrashContract(ContractTests):
         found = [fetch(store, id) for id in innocents]
         assert [(one.state, one.crashes) for one in found] == [(State.AVAILABLE, 1)] * 3
 
-    @needs(Capability.LEASE)
+    @needs(Capability.LEASE | Capability.HISTORY)
     def test_a_suspect_that_did_not_start_goes_back_uncounted(self, store: Store, clock: FakeClock) -> None:
         id = claim_one(store).id
         crash(store, clock)
@@ -171,7 +171,7 @@ class CrashContract(ContractTests):
         found = fetch(store, claimed.id)
         assert (found.state, found.crashes, found.finished_at) == (State.CANCELLED, 0, clock.now())
 
-    @needs(Capability.LEASE)
+    @needs(Capability.LEASE | Capability.HISTORY)
     def test_a_discarded_job_is_kept_as_long_as_failed_ones(self, store: Store, clock: FakeClock) -> None:
         id = claim_one(store, crash_limit=1, keep=0, keep_failed=HOUR).id
         crash(store, clock)

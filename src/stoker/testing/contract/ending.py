@@ -28,6 +28,7 @@ from stoker.testing.fake_clock import FakeClock
 
 
 class EndingContract(ContractTests):
+    @needs(Capability.HISTORY)
     def test_a_failure_is_counted_and_kept_with_the_time_of_the_store(self, store: Store, clock: FakeClock) -> None:
         claimed = claim_one(store)
         clock.advance("5s")
@@ -40,6 +41,7 @@ class EndingContract(ContractTests):
         assert (error.at, error.type, shown) == (clock.now(), "OSError", "it's 100% \\x00 Ж")
         assert (error.attempt, error.trace, error.worker) == (1, "Traceback …", "worker-1")
 
+    @needs(Capability.HISTORY)
     def test_failures_are_kept_oldest_first(self, store: Store) -> None:
         claimed = claim_one(store)
         for message in ("first", "second", "third"):
@@ -83,6 +85,7 @@ class EndingContract(ContractTests):
         assert found.error is not None
         assert (found.state, found.error.message) == (State.DISCARDED, "second")
 
+    @needs(Capability.HISTORY)
     def test_start_and_end_are_noted_by_the_clock_of_the_store(self, store: Store, clock: FakeClock) -> None:
         claimed = claim_one(store)
         clock.advance("10s")

@@ -19,6 +19,7 @@ from stoker.testing.contract.base import (
     failure,
     job,
     job_in,
+    kept,
     needs,
     settle,
 )
@@ -68,7 +69,8 @@ class FindContract(ContractTests):
     def test_by_state(self, store: Store) -> None:
         ids = {state: job_in(store, state, queue=state.value)[0] for state in State}
 
-        assert {state: found(store, states=(state,)) for state in State} == {state: [ids[state]] for state in State}
+        expected = {state: [ids[state]] if kept(store, state) else [] for state in State}
+        assert {state: found(store, states=(state,)) for state in State} == expected
         assert found(store, states=(State.AVAILABLE, State.SCHEDULED)) == [ids[State.AVAILABLE], ids[State.SCHEDULED]]
 
     @needs(Capability.FIND)
@@ -180,7 +182,7 @@ class FindContract(ContractTests):
         assert found(store, failed_since=clock.now()) == [twice.id]
         assert found(store, failed_before=clock.now()) == []
 
-    @needs(Capability.FIND)
+    @needs(Capability.FIND | Capability.HISTORY)
     def test_by_the_time_of_ending(self, store: Store, clock: FakeClock) -> None:
         first, _ = job_in(store, State.COMPLETED)
         clock.advance("1s")

@@ -38,6 +38,7 @@ class KeepingContract(ContractTests):
 
         assert look_up(store, claimed.id) is None
 
+    @needs(Capability.HISTORY)
     @pytest.mark.parametrize("state", [State.COMPLETED, State.CANCELLED, State.DISCARDED])
     def test_what_is_kept_for_a_time_goes_after_it(self, store: Store, clock: FakeClock, state: State) -> None:
         claimed = claim_one(store)
@@ -50,6 +51,7 @@ class KeepingContract(ContractTests):
         assert store.run(store.prune(10)).count == 1
         assert look_up(store, claimed.id) is None
 
+    @needs(Capability.HISTORY)
     def test_what_is_kept_for_ever_stays(self, store: Store, clock: FakeClock) -> None:
         claimed = claim_one(store)
         settle(store, claimed, State.COMPLETED, keep=None)
@@ -66,6 +68,7 @@ class KeepingContract(ContractTests):
 
         assert store.run(store.prune(10)).count == 0
 
+    @needs(Capability.HISTORY)
     def test_an_ending_chooses_the_keeping(self, store: Store) -> None:
         claimed = claim_one(store, keep=MINUTE)
         settle(store, claimed, State.COMPLETED, keep=HOUR)
@@ -90,7 +93,7 @@ class KeepingContract(ContractTests):
         assert store.run(store.prune(10)).count == 0
         assert sorted(found.state for found in everything(store)) == sorted(unfinished)
 
-    @needs(Capability.CANCEL)
+    @needs(Capability.CANCEL | Capability.HISTORY)
     def test_what_is_cancelled_while_it_waits_is_kept_like_a_failure(self, store: Store, clock: FakeClock) -> None:
         cancelled = enqueue_one(store, keep=0, keep_failed=HOUR)
         store.run(store.cancel(only(cancelled), 10))

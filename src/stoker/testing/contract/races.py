@@ -32,6 +32,7 @@ from stoker.testing.contract.base import (
     fetch,
     job,
     job_in,
+    kept,
     needs,
     only,
     settle,
@@ -127,7 +128,7 @@ class ThreadRaceContract(ContractTests):
 
             if answers[0] is Settled.ACCEPTED:
                 assert answers[1] == ()
-                assert state_of(store, claimed.id) is State.COMPLETED
+                assert state_of(store, claimed.id) is kept(store, State.COMPLETED)
             else:
                 assert answers == [Settled.LOST, (claimed.id,)]
                 (again,) = claim(store)

@@ -18,8 +18,9 @@ from stoker.testing.contract.base import (
     enqueue,
     enqueue_one,
     failure,
-    fetch,
     job,
+    kept,
+    look_up,
     needs,
     settle,
     state_of,
@@ -37,7 +38,7 @@ class SettleContract(ContractTests):
         claimed = claim_one(store)
 
         assert settle(store, claimed, State.COMPLETED) is Settled.ACCEPTED
-        assert state_of(store, claimed.id) is State.COMPLETED
+        assert state_of(store, claimed.id) is kept(store, State.COMPLETED)
 
     @pytest.mark.parametrize("state", WAITING_STATES + FINAL_STATES)
     def test_an_ending_sent_again_is_repeated_and_changes_nothing(self, store: Store, state: State) -> None:
@@ -45,10 +46,11 @@ class SettleContract(ContractTests):
         due = Due(HOUR) if state in WAITING_STATES else Due()
         again = ending(claimed, state, due=due, keep=None, counts="failure", error=failure())
         store.run(store.settle([again]))
-        before = fetch(store, claimed.id)
+        before = look_up(store, claimed.id)
+        assert (before is not None) == (kept(store, state) is not None)
 
         assert store.run(store.settle([again])) == {claimed.id: Settled.REPEATED}
-        assert fetch(store, claimed.id) == before
+        assert look_up(store, claimed.id) == before
 
     @needs(Capability.RECEIPTS)
     def test_an_ending_sent_again_is_repeated_after_the_job_was_promoted(self, store: Store, clock: FakeClock) -> None:
@@ -110,8 +112,8 @@ class SettleContract(ContractTests):
         unknown = JobId("987654321")
 
         (said,) = store.run(store.settle([Settlement(unknown, new_token(), State.COMPLETED)])).values()
-        # Who finds no job by its id cannot tell whether it was ever there.
-        assert said is Settled.GONE or (said is Settled.LOST and not store.supports(Capability.FIND))
+        # Who keeps nothing of what has ended cannot tell whether it was ever there.
+        assert said is Settled.GONE or (said is Settled.LOST and not store.supports(Capability.HISTORY))
 
     # -- many at once --------------------------------------------------------------------------------------------------
 
@@ -150,14 +152,19 @@ class SettleContract(ContractTests):
         )
 
         reached = [state_of(store, claim.id) for claim in claims]
-        assert reached == [State.SCHEDULED, State.SCHEDULED, State.RETRYABLE, *FINAL_STATES]
+        assert reached == [
+            State.SCHEDULED,
+            State.SCHEDULED,
+            State.RETRYABLE,
+            *(kept(store, state) for state in FINAL_STATES),
+        ]
 
     def test_of_two_endings_of_one_job_in_a_call_the_rightful_one_is_accepted(self, store: Store) -> None:
         claimed = claim_one(store)
         impostor = Settlement(claimed.id, new_token(), State.DISCARDED)
 
         store.run(store.settle([impostor, ending(claimed, State.COMPLETED), impostor]))
-        assert state_of(store, claimed.id) is State.COMPLETED
+        assert state_of(store, claimed.id) is kept(store, State.COMPLETED)
 
     def test_a_thousand_endings_go_into_one_call(self, store: Store) -> None:
         enqueue(store, *[job()] * 1000)

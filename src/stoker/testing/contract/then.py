@@ -58,7 +58,7 @@ class ThenContract(ContractTests):
         assert settle(store, claimed, state, due=later, error=failure(), then=(NEXT,)) is Settled.ACCEPTED
         (follower,) = claim(store, queues=["after"], names=["next"])
         assert (follower.name, follower.args, follower.queue) == ("next", NEXT.args, "after")
-        assert follower.enqueued_at == fetch(store, claimed.id).enqueued_at
+        assert follower.enqueued_at == claimed.enqueued_at
 
     @needs(Capability.ATOMIC)
     def test_an_ending_that_deletes_its_job_brings_them_too(self, store: Store) -> None:
