@@ -35,6 +35,23 @@ class RubyBoom
 end
 """
 
+SHELL: Final = """
+require "json"
+answers = $stdout.dup
+$stdout.reopen($stderr)
+require ARGV.shift
+require "sidekiq/api"
+$stdin.each_line do |line|
+  answer = begin
+    {value: eval(JSON.parse(line, quirks_mode: true), TOPLEVEL_BINDING.dup)}
+  rescue Exception => error
+    {error: error.full_message(highlight: false)}
+  end
+  answers.puts(answer.to_json)
+  answers.flush
+end
+"""
+
 
 class Ruby:
     """Runs Ruby with the jobs above, on the server of a URL."""
@@ -48,23 +65,33 @@ class Ruby:
         self._jobs = self._folder.path / "jobs.rb"
         self._jobs.write_text(JOBS)
         self._daemons: list[Daemon] = []
+        self._shell: subprocess.Popen[str] | None = None
 
     def run(self, code: str) -> Any:
         """Run some Ruby and give the value of its last expression, which travels as JSON."""
-        script = Path(self._folder.path, "script.rb")
-        script.write_text(
-            f'require "{self._jobs}"\nrequire "sidekiq/api"\nvalue = begin\n{code}\nend\nputs value.to_json\n'
-        )
-        done = subprocess.run(
-            [self._gems.ruby, "-W0", script],
-            check=False,
-            env={**os.environ, **self._environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        shell = self._shell or self._open()
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        shell.stdin.write(json.dumps(code) + "\n")
+        shell.stdin.flush()
+        answer = json.loads(shell.stdout.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    def _open(self) -> subprocess.Popen[str]:
+        """Start a Ruby that runs one piece of code after the other: to start one takes longer than most of them."""
+        script = Path(self._folder.path, "shell.rb")
+        script.write_text(SHELL)
+        with Path(self._folder.path, "shell.log").open("w") as log:
+            self._shell = subprocess.Popen(
+                [self._gems.ruby, "-W0", script, self._jobs],
+                env={**os.environ, **self._environment},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        return self._shell
 
     def push(self, name: str, *args: object, queue: str = "python", **options: object) -> str:
         """Enqueue a job with Ruby's client; give its jid."""
@@ -93,6 +120,9 @@ class Ruby:
 
     def remove(self) -> None:
         """End the workers."""
+        if self._shell is not None:
+            self._shell.kill()
+            self._shell.communicate()
         for daemon in self._daemons:
             daemon.stop(signal.SIGKILL)
         self._folder.remove()

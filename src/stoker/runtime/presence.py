@@ -51,13 +51,16 @@ class Presence:
         self._next = 0.0
 
     def beat(self) -> None:
-        """Announce the worker when it is time again; called from the keeper's thread."""
-        if self._store.supports(Capability.PRESENCE) and self._clock.monotonic() >= self._next:
-            self._next = self._clock.monotonic() + TTL / SECOND / 4
+        """Hear what the worker was told, and announce it when it is time again; called from the keeper's thread."""
+        if not self._store.supports(Capability.PRESENCE):
+            return
+        told = self._store.run(self._store.orders(self._worker)) if self._store.supports(Capability.SIGNALS) else []
+        for order in told:
+            self._obey(order)
+        if told or self._clock.monotonic() >= self._next:
             self._store.run(self._store.beat(self._info(), TTL))
-            if self._store.supports(Capability.SIGNALS):
-                for order in self._store.run(self._store.orders(self._worker)):
-                    self._obey(order)
+            # Who gave an order looks for what became of it: the next beat tells that.
+            self._next = 0.0 if told else self._clock.monotonic() + TTL / SECOND / 4
 
     async def announce(self) -> None:
         """Announce the worker now."""

@@ -19,9 +19,9 @@ local function count_ended(processed, failed)
   end
 end
 
--- Six months and 10,000 entries, as Sidekiq has it.
+-- Six months, and fewer than 10,000 entries, as Sidekiq has it.
 local function bury(payload)
   call('ZADD', k_dead, score(now), payload)
   call('ZREMRANGEBYSCORE', k_dead, '-inf', score(now - 180 * 86400 * 1000000))
-  call('ZREMRANGEBYRANK', k_dead, 0, -10001)
+  call('ZREMRANGEBYRANK', k_dead, 0, -10000)
 end
