@@ -103,6 +103,7 @@ class RecordStore(SimpleStore[Records]):
         | Capability.SELECTIVE
         | Capability.RECEIPTS
         | Capability.TAGS
+        | Capability.HISTORY
     )
 
     # -- verbs; what each does is said in `Store` --------------------------------------------------------------------

@@ -1,5 +1,5 @@
 -- keys: leases holders busy crashes processed failed processed_today failed_today queues
--- uses: ending
+-- uses: closing ending
 -- Takes jobs back from their claims, by force or where the lease is over; whoever held them has lost them.
 local forced, taken = ARGV[2] == '1', {}
 for i = 3, #ARGV, 4 do
