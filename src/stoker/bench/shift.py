@@ -19,7 +19,7 @@ from stoker.bench.application import QUEUE, BenchApp
 from stoker.bench.tempo import STRIDE
 from stoker.core.job import State
 from stoker.runtime.worker import Worker
-from stoker.telemetry.events import AttemptEnded, Event
+from stoker.telemetry.events import AttemptEnded
 
 _MEGABYTE = 1_000_000
 
@@ -61,7 +61,7 @@ class Shift:
         """Work until the conductor has said `finish` and the store is empty."""
         stoker, task = self._bench.stoker, self._bench.task
         (self._worker,) = stoker.make_workers(Choice(queues=(QUEUE,), concurrency=task.concurrency), None)
-        deaf = stoker.events.listen(self._hear)
+        deaf = stoker.events.listen(self._hear, AttemptEnded)
         started = _mark()
         conducting = asyncio.ensure_future(conduct(self))
         try:
@@ -81,9 +81,9 @@ class Shift:
         if self._worker is not None:
             self._worker.finish()
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: AttemptEnded) -> None:
         # Called for every job: the clock, a count, and nothing that allocates. What is given back has not ended.
-        if type(event) is not AttemptEnded or event.settlement.state is not State.COMPLETED:
+        if event.settlement.state is not State.COMPLETED:
             return
         if self._endings >= self._enough:
             return

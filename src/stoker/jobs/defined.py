@@ -160,6 +160,11 @@ class DefinedJob(Generic[R_co]):
         except Exception as error:
             raise ResultUnavailable(f"{self.name}: the stored result cannot be opened here: {error}") from error
 
+    @property
+    def secretive(self) -> bool:
+        """Whether it has secret arguments."""
+        return bool(self._resolved.codec.secrets)
+
     def secrets_in(self, args: str) -> tuple[str, ...]:
         """Give the texts by which secret arguments may show in an error; none where no parameter is Secret."""
         secrets = self._resolved.codec.secrets

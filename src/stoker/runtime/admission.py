@@ -47,7 +47,8 @@ class Admission:
         self._queues = frozenset(queues)
         self._wanted = asyncio.Event()
         self._ending = False
-        self._active = bool(rules)
+        self.active = bool(rules)
+        """Whether anything is limited, as far as is known: otherwise nobody needs to tell of claims and endings."""
         self._defined = not rules
 
     def redefine(self, rules: Sequence[Rule]) -> None:
@@ -57,17 +58,17 @@ class Admission:
 
     def want(self) -> None:
         """Look soon: jobs may have come."""
-        if self._active:
+        if self.active:
             self._wanted.set()
 
     def started(self, claims: Sequence[Claim]) -> None:
         """Hear of claims: the starts of a rate are counted when somebody looks."""
-        if self._active and any(map(self._is_limited, claims)):
+        if self.active and any(map(self._is_limited, claims)):
             self._wanted.set()
 
     def ending(self, claim: Claim) -> None:
         """Hear of an attempt that is about to be settled."""
-        if self._active and self._is_limited(claim):
+        if self.active and self._is_limited(claim):
             self._ending = True
 
     def settled(self, *, all_of_them: bool) -> None:
@@ -100,7 +101,7 @@ class Admission:
 
     def _pause_after(self, admitted: Admitted) -> float:
         if admitted.count or admitted.next_at is not None:
-            self._active = True
+            self.active = True
         if admitted.more:
             return 0.0 if admitted.count else BUSY
         if admitted.next_at is None:

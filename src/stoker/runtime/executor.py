@@ -54,6 +54,22 @@ UNREAD_DELAY = 5 * SECOND
 """Until a job is tried again whose checkpoint the store did not give."""
 
 
+class _Way:
+    """How the attempts of one definition go here: found out once, because it is asked for each of them."""
+
+    __slots__ = ("apart", "contextual", "definition", "gives_context", "secretive", "threaded", "timeout")
+
+    def __init__(self, definition: DefinedJob[Any], *, timeout: int | None, apart: bool, middleware: bool) -> None:
+        self.definition = definition
+        self.apart = definition.apart and apart
+        self.threaded = not definition.is_async and not self.apart
+        self.gives_context = definition.wants_context
+        self.contextual = self.gives_context or middleware or self.threaded or self.apart
+        """Whether anybody needs a context: the handler, middleware, or whoever stops a thread or a process."""
+        self.secretive = definition.secretive
+        self.timeout = timeout
+
+
 class Executor:
     """Performs claims by the definitions of one application, for one worker."""
 
@@ -92,6 +108,12 @@ class Executor:
         self._misfit_after = misfit_after
         self._mark_started = mark_started
         self._timeout = timeout or (lambda definition: definition.timeout_within(defaults))
+        self._ways: dict[str, _Way] = {}
+        self._heard = events.heard
+
+    def relearn(self) -> None:
+        """Ask again for the timeouts of attempts that begin from now on."""
+        self._ways.clear()
 
     async def attempt(self, claim: Claim, slot: Slot) -> Outcome:
         """Run one attempt and say how it ended; never raises for what a job does."""
@@ -99,9 +121,10 @@ class Executor:
             return Unreadable(claim.defect)
         if claim.version >= MEMBER_VERSION and (refused := refusal_of(claim.meta)) is not None:
             return DiscardedByHandler(refused)
-        definition = self._definitions[claim.name]
+        way = self._ways.get(claim.name) or self._learn(claim.name)
+        definition = way.definition
         try:
-            arguments = self._arguments(definition, claim)
+            arguments = definition.decode(claim.args if claim.version == 1 else _opened(definition, claim))
         except Corrupt as error:
             return Unreadable(str(error))
         except Misfit as error:
@@ -109,22 +132,24 @@ class Executor:
         if claim.crashes and self._mark_started is not None:
             await self._mark_started(claim)
         saved = None
-        if claim.starts > 1 and self._notes is not None and (definition.wants_context or self._middleware):
+        if claim.starts > 1 and self._notes is not None and (way.gives_context or self._middleware):
             try:
                 saved = await self._notes.saved(claim)
             except StoreError as error:
                 return GivenBack(f"its checkpoint could not be read: {error}", delay=UNREAD_DELAY)
-        attempt = self._guarded(definition, arguments, claim, slot, saved)
+        attempt = self._guarded(way, arguments, claim, slot, saved)
         outcome = await (attempt if self._keeping is None else self._keeping.around(definition, claim, attempt))
-        said_nothing = isinstance(outcome, Succeeded) and not outcome.dropped
-        return outcome if said_nothing else _without_secrets(outcome, definition.secrets_in(claim.args))
+        return _without_secrets(outcome, definition.secrets_in(claim.args)) if way.secretive else outcome
 
-    def _arguments(self, definition: DefinedJob[Any], claim: Claim) -> Any:
-        if claim.version == 1:
-            return definition.decode(claim.args)
-        if claim.version > BODY_VERSION:
-            raise Locked(f"stored in format {claim.version}, this worker reads up to {BODY_VERSION}")
-        return definition.decode(definition.opened(claim.args))
+    def _learn(self, name: str) -> _Way:
+        definition = self._definitions[name]
+        self._ways[name] = way = _Way(
+            definition,
+            timeout=self._timeout(definition),
+            apart=self._children is not None,
+            middleware=bool(self._middleware),
+        )
+        return way
 
     def _misfit(self, claim: Claim, error: Misfit) -> Outcome:
         waited = self._clock.now() - claim.enqueued_at
@@ -133,31 +158,32 @@ class Executor:
         self._events.emit(JobMisfit(claim, str(error)))
         return GivenBack(f"misfit: {error}", delay=MISFIT_DELAY)
 
-    async def _guarded(
-        self, definition: DefinedJob[Any], arguments: Any, claim: Claim, slot: Slot, saved: str | None
-    ) -> Outcome:
-        started = self._begin(definition, claim, slot, saved)
+    async def _guarded(self, way: _Way, arguments: Any, claim: Claim, slot: Slot, saved: str | None) -> Outcome:
+        started = self._begin(way, claim, slot, saved)
         current = performing.set(Performing(claim.id, claim.root or claim.id))
         try:
-            value = await self._perform(definition, arguments, slot)
+            if self._middleware:
+                value = await self._wrapped(way, arguments, slot)
+            else:
+                value = await self._call(way, arguments, slot)
         except BaseException as error:  # whatever a handler raises is the attempt's ending, SystemExit included
             return self._raised(error, claim, slot, started)
         else:
-            return self._returned(definition, value, claim, slot, started)
+            return self._returned(way.definition, value, slot, started)
         finally:
             performing.reset(current)
             self._end(slot)
 
-    def _begin(self, definition: DefinedJob[Any], claim: Claim, slot: Slot, saved: str | None) -> float:
+    def _begin(self, way: _Way, claim: Claim, slot: Slot, saved: str | None) -> float:
         slot.claim = claim
-        apart = definition.apart and self._children is not None
-        slot.threaded = not definition.is_async and not apart
+        slot.threaded = way.threaded
         slot.started = started = self._clock.monotonic()
-        if self._events.wants(AttemptStarted):
+        if AttemptStarted in self._heard:
             self._events.emit(AttemptStarted(claim))
-        timeout = self._timeout(definition)
-        if definition.wants_context or self._middleware or slot.threaded or apart:
+        timeout = way.timeout
+        if way.contextual:
             deadline = None if timeout is None else as_datetime(self._clock.now() + timeout)
+            slot.saved = saved
             slot.cancelled = Flag()
             slot.context = Context(
                 claim,
@@ -165,13 +191,12 @@ class Executor:
                 deadline=deadline,
                 cancelled=slot.cancelled,
                 stopping=self._stopping,
-                finisher=functools.partial(self._finisher, definition, claim, slot),
+                finisher=functools.partial(self._finisher, way.definition, claim, slot),
                 notebook=self._notes,
                 saved=saved,
                 follow=None if self._follow is None else self._follow(claim, slot),
             )
-        slot.saved = saved
-        if timeout is not None and not apart:
+        if timeout is not None and not way.apart:
             self._limit(slot, timeout)
         return started
 
@@ -197,25 +222,27 @@ class Executor:
 
     # These two give the handler's own awaitable: a coroutine around it would cost as much as starting the handler.
 
-    def _perform(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Awaitable[Any]:
-        if self._middleware and slot.context is not None:
-            call: Callable[[], Awaitable[Any]] = functools.partial(self._call, definition, arguments, slot)
-            for layer in reversed(self._middleware):
-                call = functools.partial(layer.perform, slot.context, OnlyOnce(layer, call))
-            return call()
-        return self._call(definition, arguments, slot)
+    def _wrapped(self, way: _Way, arguments: Any, slot: Slot) -> Awaitable[Any]:
+        context = slot.context
+        if context is None:
+            raise RuntimeError("middleware without a context")
+        call: Callable[[], Awaitable[Any]] = functools.partial(self._call, way, arguments, slot)
+        for layer in reversed(self._middleware):
+            call = functools.partial(layer.perform, context, OnlyOnce(layer, call))
+        return call()
 
-    def _call(self, definition: DefinedJob[Any], arguments: Any, slot: Slot) -> Awaitable[Any]:
-        if definition.apart and self._children is not None:
-            return self._call_apart(definition, self._children, slot)
-        context = slot.context if definition.wants_context else None
-        if definition.is_async:
-            coroutine: Awaitable[Any] = definition.call(arguments, context)
-            return coroutine
-        return self._threads.run(functools.partial(definition.call, arguments, context))
+    def _call(self, way: _Way, arguments: Any, slot: Slot) -> Awaitable[Any]:
+        definition = way.definition
+        if way.apart and self._children is not None:
+            return self._call_apart(way, self._children, slot)
+        context = slot.context if way.gives_context else None
+        if way.threaded:
+            return self._threads.run(functools.partial(definition.call, arguments, context))
+        coroutine: Awaitable[Any] = definition.call(arguments, context)
+        return coroutine
 
-    async def _call_apart(self, definition: DefinedJob[Any], children: Children, slot: Slot) -> Any:
-        claim, timeout = slot.claim, self._timeout(definition)
+    async def _call_apart(self, way: _Way, children: Children, slot: Slot) -> Any:
+        claim, definition, timeout = slot.claim, way.definition, way.timeout
         if claim is None:
             raise RuntimeError("an attempt without a claim")
         place = Place(definition.handler.__module__, definition.handler.__qualname__)
@@ -238,7 +265,7 @@ class Executor:
         slot.carried = (value, carried)
         return value
 
-    def _returned(self, definition: DefinedJob[Any], value: Any, claim: Claim, slot: Slot, started: float) -> Outcome:
+    def _returned(self, definition: DefinedJob[Any], value: Any, slot: Slot, started: float) -> Outcome:
         duration = self._since(started)
         if (slot.threaded or slot.carried) and slot.interruption is Interruption.TIMEOUT:
             return self._timed_out(definition, "", duration)
@@ -277,6 +304,12 @@ class Executor:
 
     def _since(self, started: float) -> int:
         return round((self._clock.monotonic() - started) * SECOND)
+
+
+def _opened(definition: DefinedJob[Any], claim: Claim) -> str:
+    if claim.version > BODY_VERSION:
+        raise Locked(f"stored in format {claim.version}, this worker reads up to {BODY_VERSION}")
+    return definition.opened(claim.args)
 
 
 def _carried(ended: Ended) -> Carried:

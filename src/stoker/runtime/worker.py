@@ -101,7 +101,13 @@ class Worker:
         self._children = None if children is None else Children(children, self._notes, clock)
         limited = [name for name, job in definitions.items() if job.rules.bounds]
         self._admission = Admission(store, clock, events, rules, limited, defaults.limits)
-        self._overrides = Overrides(store, defaults, rules, self._admission.redefine)
+        self._overrides = Overrides(
+            store,
+            defaults,
+            rules,
+            self._admission.redefine,
+            lambda: self._executor.relearn(),  # noqa: PLW0108 - it is made below, of these
+        )
         self._executor = Executor(
             definitions,
             state=state,
@@ -132,6 +138,7 @@ class Worker:
         budgets = {name: job.rules.retry_budget for name, job in definitions.items() if job.rules.retry_budget}
         self._budgets = Budgets(budgets, clock) if budgets else None
         self._breakers = Breakers(store, self.id, plan.names, breakers, clock, events)
+        self._breaking = self._breakers.wanted
         self._fetcher = self._make_fetcher()
         self._presence = Presence(
             store,
@@ -338,7 +345,7 @@ class Worker:
             self._settler.note_dropped(claim, dropped)
             slot.dropped = ""
         then, slot.then = slot.then, ()
-        if self._breakers.wanted:
+        if self._breaking:
             await self._breakers.ended(claim, outcome)
         self._settle(claim, unless_committed(outcome, completed), completed, then)
 
@@ -347,11 +354,13 @@ class Worker:
     ) -> None:
         if isinstance(outcome, GivenBack):
             self._given_back += 1
-        self._admission.ending(claim)
         definition = self._definitions[claim.name]
-        claim, policy = self._overrides.claim(claim, definition), definition.policy
+        if self._admission.active:
+            self._admission.ending(claim)
+        if self._overrides.said:
+            claim = self._overrides.claim(claim, definition)
         try:
-            settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
+            settlement = decide(claim, outcome, definition.policy, chance=random.random(), worker=self.id)
         except Exception as error:  # the user's backoff raised or gave nonsense
             settlement = decide(claim, Failed(error, "the job's backoff failed"), Policy(), worker=self.id)
         if self._budgets is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 from typing import Any, TypeAlias
 
 from stoker.telemetry.events import KINDS, Event
@@ -52,9 +52,10 @@ class Events:
 
         return stop
 
-    def wants(self, kind: type[Event]) -> bool:
-        """Tell whether anybody listens for a kind: what nobody hears need not be said."""
-        return kind in self._by_kind
+    @property
+    def heard(self) -> KeysView[type[Event]]:
+        """The kinds that somebody listens for, now and whenever it is looked at: what nobody hears need not be said."""
+        return self._by_kind.keys()
 
     def emit(self, event: Event) -> None:
         """Tell every listener of its kind; what one raises is logged, once for each listener."""
