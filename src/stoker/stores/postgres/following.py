@@ -17,7 +17,7 @@ from stoker.core.settlement import Settlement
 from stoker.stores.codes import encode, row_ids
 from stoker.stores.grouping import Sorted
 from stoker.stores.postgres.intake import route_steps
-from stoker.stores.postgres.unique import LOCK_KEYS, store_steps
+from stoker.stores.postgres.unique import lock_steps, store_steps
 
 # The locks of keys come first: whoever waits for a caller's transaction must not hold leases meanwhile.
 _SAID: Final = """said AS MATERIALIZED (
@@ -75,8 +75,8 @@ def with_following(
 
 
 def _lock_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
-    keys = [job.unique.key for job in jobs if job.unique is not None]
-    return (Sql(LOCK_KEYS, {"keys": encode(keys)}),) if keys else ()
+    keys = [job.unique for job in jobs if job.unique is not None]
+    return tuple(lock_steps(keys)) if keys else ()
 
 
 def _store(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:

@@ -11,7 +11,7 @@ from stoker.core.job import CallId, Changed, NewJob
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.stores.codes import encode
 from stoker.stores.grouping import sort_out
-from stoker.stores.postgres.unique import unique_steps
+from stoker.stores.postgres.unique import OPEN, unique_steps
 
 # In the order of names, so that two that register the same never wait for each other.
 REGISTER: Final = """
@@ -105,8 +105,9 @@ def tick_steps(step: Tick, jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, .
     moving, telling = Sql(TICK, params), Sql(TOLD, params)
     if not jobs:
         return (moving, telling)
-    locking, opening, *storing = unique_steps(jobs, sort_out(jobs), call)
-    return (locking, opening, moving, Sql(UNLESS_TICKED, params), *storing, telling)
+    steps = unique_steps(jobs, sort_out(jobs), call)
+    opened = next(place for place, step in enumerate(steps) if step.text == OPEN) + 1
+    return (*steps[:opened], moving, Sql(UNLESS_TICKED, params), *steps[opened:], telling)
 
 
 def ticked(replies: Replies) -> bool:

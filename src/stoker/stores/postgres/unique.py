@@ -15,6 +15,7 @@ import msgspec
 
 from stoker.core.command import Replies, Sql
 from stoker.core.job import CallId, Enqueued, JobId, NewJob, State
+from stoker.core.unique import UniqueKey
 from stoker.errors import BatchComplete, DuplicateJob
 from stoker.stores.codes import CODES, encode
 from stoker.stores.grouping import Sorted, args_json, by_place, shared_params, sharing
@@ -27,6 +28,35 @@ SELECT pg_advisory_xact_lock(number) FROM (
     SELECT DISTINCT {LOCK_NUMBER.format(key="key")} AS number
     FROM json_array_elements_text(:keys::json) AS key ORDER BY 1
 ) AS numbers"""
+
+# A key's row names who was let in last. Where keys do not count while a job is available several may be in, and none of
+# them takes the key when it runs or ends, because claims and endings know nothing of keys; so whoever asks next looks
+# for the first that ran, unless a holder of another kind has it.
+ADOPT: Final = f"""
+WITH free AS MATERIALIZED (
+    SELECT asked.key FROM json_array_elements_text(:late::json) AS asked (key)
+    WHERE NOT EXISTS (
+        SELECT FROM stoker.slot LEFT JOIN stoker.job AS late ON late.id = slot.holder AND late.slot_states & 4 = 0
+        WHERE slot.key = asked.key AND {TAKEN} AND (late.id IS NULL OR slot.until > :now)
+    )
+), running AS (
+    SELECT job.slot AS key, job.id, lease.at, one.place
+    FROM stoker.lease CROSS JOIN LATERAL unnest(lease.ids) WITH ORDINALITY AS one (id, place)
+    CROSS JOIN LATERAL (
+        SELECT * FROM stoker.job WHERE job.id = one.id AND job.slot = ANY (ARRAY(SELECT key FROM free)) LIMIT 1
+    ) AS job
+    WHERE EXISTS (SELECT FROM free) AND (job.slot_states >> 3) & 1 = 1 AND job.slot_states & 4 = 0
+), ended AS (
+    SELECT free.key, job.id, job.started_at AS at, 0 AS place FROM free CROSS JOIN LATERAL (
+        SELECT * FROM stoker.job WHERE job.slot = free.key AND job.state >= 5 AND job.slot_states & 4 = 0
+            AND (job.slot_states >> job.state) & 1 = 1
+        ORDER BY job.started_at LIMIT 1
+    ) AS job
+)
+INSERT INTO stoker.slot (key, holder)
+SELECT DISTINCT ON (key) key, id FROM (SELECT * FROM running UNION ALL SELECT * FROM ended) AS holders
+ORDER BY key, at, place
+ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, until = NULL"""
 
 # Jobs that insist on a free key are looked at before anything is written; a conflict makes the call never fresh.
 OPEN: Final = f"""
@@ -129,13 +159,19 @@ def unique_steps(jobs: Sequence[NewJob], found: Sorted, call: CallId) -> tuple[S
         "call": call,
         "count": len(jobs),
         "insisting": encode(insisting),
-        "keys": encode([one.key for _, one in unique]),
     }
-    steps = [Sql(LOCK_KEYS, whole), Sql(OPEN, whole), *route_steps(jobs), *store_steps(found, call)]
+    steps = [*lock_steps([one for _, one in unique]), Sql(OPEN, whole), *route_steps(jobs), *store_steps(found, call)]
     steps += [Sql(CLOSE, whole), Sql(REPLY, whole)]
     if insisting:
         steps.append(Sql(FORGET, whole))
     return tuple(steps)
+
+
+def lock_steps(keys: Sequence[UniqueKey]) -> list[Sql]:
+    """Give the steps that lock keys until the end of the transaction, and find who has those that count late only."""
+    late = sorted({one.key for one in keys if State.AVAILABLE not in one.states})
+    adopting = [Sql(ADOPT, {"late": encode(late)}, replan=True)] if late else []
+    return [Sql(LOCK_KEYS, {"keys": encode([one.key for one in keys])}), *adopting]
 
 
 def store_steps(found: Sorted, call: CallId) -> list[Sql]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stoker.core.capability import Capability
@@ -129,6 +131,27 @@ class UniqueContract(ContractTests):
         assert len({answer.id for answer in answers}) == 2
 
     # -- within a time -------------------------------------------------------------------------------------------------
+
+    @needs(Capability.UNIQUE | Capability.PRIORITY)
+    @pytest.mark.parametrize("urgent_first", [True, False])
+    def test_of_several_of_a_key_in_one_claim_the_first_to_run_takes_it(self, store: Store, urgent_first: bool) -> None:
+        alone: dict[str, Any] = {"states": ("running", "completed")}
+        levels = [5, 3, 1] if urgent_first else [1, 3, 5]
+        ids = [put(store, keyed(**alone).changed(priority=level)).id for level in levels]
+        claims = claim(store)
+        assert sorted(one.id for one in claims) == sorted(ids)
+
+        assert put(store, keyed(args="[2]", **alone)) == Enqueued(ids[levels.index(5)], True)
+
+    @needs(Capability.UNIQUE | Capability.PRIORITY)
+    @pytest.mark.parametrize("level", [1, 3])
+    def test_who_runs_first_takes_a_key_that_counts_while_running_only(self, store: Store, level: int) -> None:
+        alone: dict[str, Any] = {"states": ("running", "completed")}
+        ids = [put(store, keyed(**alone).changed(priority=level)).id for level in (level, 2)]
+        (first,) = claim(store, limit=1)
+        assert first.id == ids[level == 1]
+
+        assert put(store, keyed(args="[2]", **alone)) == Enqueued(first.id, True)
 
     @needs(Capability.UNIQUE)
     def test_a_window_stays_taken_when_the_job_is_done_and_deleted(self, store: Store, clock: FakeClock) -> None:
