@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from stoker import Discard, Ended, State
+from stoker import Discard, Ended, Middleware, NewJob, State, Stoker, Workflow
 from stoker.core.filters import Filter
 from stoker.errors import DefinitionError, EnqueueError, JobNotFound
+from stoker.testing.fake_clock import FakeClock
 from tests.rigs.worker import Rig
 
 
@@ -92,6 +93,35 @@ async def test_a_function_that_fails_leaves_the_job_kept_as_the_settings_say(
     assert "keep= failed; the job is kept as the settings say" in caplog.text
 
 
+async def test_a_member_of_a_batch_is_kept_until_the_batch_knows_what_became_of_it(rig: Rig) -> None:
+    @rig.app.job(keep=lambda ended: 0, keep_failed=lambda ended: 0, max_attempts=1)
+    async def work(fails: bool) -> None:
+        if fails:
+            raise ValueError
+
+    with rig.app.batch() as batch:
+        batch.add(work.draft(False), work.draft(False), work.draft(True))
+    async with rig.working():
+        await rig.until(lambda: batch.progress().complete)
+
+    assert (batch.progress().completed, batch.progress().discarded) == (2, 1)
+    assert {job.keep for job in rig.store.run(rig.store.find(Filter(states=(State.COMPLETED,)), 9))} == {1}
+
+
+async def test_a_step_whose_result_others_need_is_kept_for_them(rig: Rig) -> None:
+    @rig.app.job(keep=lambda ended: 0)
+    async def double(n: int) -> int:
+        return 2 * n
+
+    flow = Workflow()
+    last = flow.add(double, flow.add(double, 1).result)
+    batch = rig.app.start(flow)
+    async with rig.working():
+        await rig.until(lambda: batch.progress().complete)
+
+    assert batch.progress().steps[last.key] == "completed"
+
+
 async def test_where_a_function_decides_an_enqueue_cannot(rig: Rig) -> None:
     @rig.app.job(keep=lambda ended: 0)
     async def work() -> None: ...
@@ -125,7 +155,7 @@ async def test_only_so_many_finished_jobs_of_a_queue_stay_and_time_counts_too() 
 
     jobs = [mail.enqueue(n) for n in range(5)]
     async with rig.working():
-        await rig.pass_time(65)
+        await rig.pass_time(80)
         assert ids(rig) == [job.id for job in jobs[-2:]]
         await rig.pass_time(120)
     assert ids(rig) == []
@@ -168,3 +198,24 @@ async def test_a_handle_replays_its_job_once_it_has_ended(rig: Rig) -> None:
     rig.store.run(rig.store.delete(Filter(ids=(job.id,)), 1))
     with pytest.raises(JobNotFound):
         job.replay()
+
+
+async def test_a_replay_asks_no_middleware() -> None:
+    asked: list[str] = []
+
+    class Asking(Middleware):
+        def enqueue(self, job: NewJob) -> NewJob:
+            asked.append(job.name)
+            return job
+
+    clock = FakeClock()
+    app: Stoker[Any] = Stoker("memory://", middleware=[Asking()], settings={"blocking_enqueue": "allow"}, clock=clock)
+
+    @app.job
+    async def work() -> None: ...
+
+    job = work.enqueue()
+    job.cancel()
+    assert job.replay().fetch().origin == job.id
+    assert (await job.areplay()).fetch().origin == job.id
+    assert asked == ["work"]

@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from stoker.core.batch import batch_of
 from stoker.core.decide import KeepRule
 from stoker.core.duration import Keep, keep_micros
+from stoker.core.flow import KEPT_FOR_OTHERS
 from stoker.core.job import Claim, JobId, State
 from stoker.core.settlement import Settlement
 from stoker.jobs.record import read_json
@@ -54,9 +56,17 @@ def rule_of(option: str, predicate: Predicate) -> KeepRule:
         except Exception:
             log.exception("%s %s: %s= failed; the job is kept as the settings say", claim.name, claim.id, option)
             return ending
+        if kept is not None and batch_of(claim.meta) is not None:
+            kept = max(kept, _least(claim, option))
         return msgspec.structs.replace(ending, keep=kept)
 
     return rule
+
+
+def _least(claim: Claim, option: str) -> int:
+    """Give for how long a member of a batch is kept at least: nobody could tell what became of one that is gone."""
+    needed = option == "keep" and (claim.keep is None or claim.keep >= KEPT_FOR_OTHERS)
+    return KEPT_FOR_OTHERS if needed else 1
 
 
 def _ended(claim: Claim, ending: Settlement) -> Ended:

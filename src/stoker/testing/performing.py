@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from stoker.core.batch import MEMBER_VERSION, batch_of
+from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.decide import decide
 from stoker.core.duration import SECOND
@@ -29,7 +30,7 @@ from stoker.core.outcome import (
 from stoker.core.settlement import Settled
 from stoker.errors import Corrupt, Misfit
 from stoker.jobs.signals import Cancel, Discard, Signal, Snooze
-from stoker.runtime.advancing import adrive, update
+from stoker.runtime.advancing import SWEPT, adrive, update
 from stoker.runtime.executor import Executor
 from stoker.runtime.following import FollowUps, followed
 from stoker.runtime.slots import Slot
@@ -102,6 +103,8 @@ class Performer:
     async def perform_next(self, store: Store, queue: str | None) -> tuple[State, Outcome] | None:
         """Perform the next job of a store, settle it, and say what became of it; None if nothing can be performed."""
         claim = await self._claim(store, queue)
+        if claim is None and await self._advanced(store):
+            claim = await self._claim(store, queue)
         if claim is None:
             return None
         slot = Slot()
@@ -152,6 +155,15 @@ class Performer:
             self._served[store] = sorted({row.queue for row in waiting}), tuple({row.route for row in waiting})
             found = await self._claim_served(store)
         return found
+
+    async def _advanced(self, store: Store) -> bool:
+        """See to batches of which a member ended otherwise than by `_settle`; tell whether there were any."""
+        if not store.supports(Capability.BATCH):
+            return False
+        behind = await store.arun(store.batches([], SWEPT))
+        for batch in behind:
+            await adrive(store, update(store, batch.id))
+        return bool(behind)
 
     async def _claim_served(self, store: Store) -> Claim | None:
         queues, routes = self._served.get(store, ([], ()))

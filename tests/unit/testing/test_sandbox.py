@@ -585,3 +585,24 @@ def test_a_drain_performs_a_workflow_to_its_end() -> None:
         batch = app.start(flow)
         assert drain().completed == 3
         assert batch.progress().steps[last.key] == "completed"
+
+
+def test_a_drain_brings_batches_up_to_date_whose_members_a_crash_or_an_operator_ended() -> None:
+    app = Stoker("memory://")
+    told: list[str] = []
+
+    @app.job(crash_limit=1)
+    def work() -> None: ...
+
+    @app.job
+    def tell() -> None:
+        told.append("failed")
+
+    with sandbox(app) as box:
+        with app.batch(on_complete=tell.draft()) as batch:
+            batch.add(work.draft(), work.draft())
+        app.handle(box.enqueued(work)[1].id).cancel()
+        with box.faults.crashing(work):
+            drain()
+        assert batch.progress().complete
+        assert told == ["failed"]
