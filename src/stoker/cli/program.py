@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("stoker.cli.doctor:doctor", "Look for what slows jobs down or loses them."),
     "migrate": ("stoker.cli.migrate:migrate", "Bring the stores' schemas up to date."),
     "config": ("stoker.cli.config:config", "Show and check the settings."),
+    "convert": ("stoker.cli.convert:convert", "Rewrite the source of an application for Celery."),
     "bench": ("stoker.cli.bench:bench", "Measure what a store does on this machine."),
 }
 """Where each command is, and what `stoker --help` says of it without importing it."""
