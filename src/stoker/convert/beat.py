@@ -60,13 +60,16 @@ def _when(project: Project, source: Source, node: cst.BaseExpression, name: str)
                     return _when(project, source, inner, name)
             case "datetime.timedelta":
                 return f"every={_seconds(node, name):g}"
+            case _:
+                pass
     raise NotMoved(f"beat entry {name!r}: schedule {code(node)}", "cron, words or every= in app.periodic(…)")
 
 
 def _cron(call: cst.Call, name: str) -> str:
     said = keywords(call)
     positional = [arg.value for arg in call.args if arg.keyword is None]
-    if len(positional) > 2 or (strange := set(said) - set(_FIELDS)):
+    strange = set(said) - set(_FIELDS)
+    if len(positional) > 2 or strange:
         problem = "more than two fields by position" if len(positional) > 2 else ", ".join(sorted(strange))
         raise NotMoved(f"beat entry {name!r}: crontab with {problem}", "write the cron text")
     said |= dict(zip(_FIELDS, positional, strict=False))
