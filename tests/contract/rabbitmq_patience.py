@@ -17,7 +17,6 @@ from stoker.drivers.rabbitmq_link import Message
 from stoker.stores.rabbitmq.commands import talk
 from stoker.stores.rabbitmq.session import Session
 from stoker.stores.rabbitmq.store import RabbitStore
-from stoker.stores.rabbitmq.topology import RUNGS
 from stoker.testing.fake_clock import FakeClock
 
 T = TypeVar("T")
@@ -107,7 +106,7 @@ class HurriedClock(FakeClock):
 async def _end_delays(session: Session) -> None:
     link, _ = await session.connect("publishing")
     channel: Any = await link.channel()
-    for rung in RUNGS:
+    for rung in session.topology.rungs():
         name = session.topology.rung(rung)
         if name not in session.topology._declared:
             continue

@@ -75,9 +75,14 @@ def place(rabbitmq_server: str) -> Iterator[Place]:
         store.close()
 
 
+def clock_for(request: pytest.FixtureRequest) -> HurriedClock:
+    """Give a test its clock, and skip one that a broker cannot keep."""
+    if reason := _REASONS.get(request.function.__name__):
+        pytest.skip(reason)
+    return HurriedClock()
+
+
 class TestRabbitStore(StoreContract):
     @pytest.fixture
     def clock(self, request: pytest.FixtureRequest) -> HurriedClock:
-        if reason := _REASONS.get(request.function.__name__):
-            pytest.skip(reason)
-        return HurriedClock()
+        return clock_for(request)

@@ -175,7 +175,7 @@ _OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgres,
     **dict.fromkeys(("redis", "rediss", "redis+unix"), _redis),
-    **dict.fromkeys(("amqp", "amqps"), _rabbitmq),
+    **dict.fromkeys(("amqp", "amqps", "buffalo+amqp", "buffalo+amqps"), _rabbitmq),
     **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _redis),
     **dict.fromkeys(("sidekiq+redis", "sidekiq+rediss", "sidekiq+redis+unix"), _sidekiq),
     **dict.fromkeys(("sidekiq+redis+sentinel", "sidekiq+rediss+sentinel"), _sidekiq),

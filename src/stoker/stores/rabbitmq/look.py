@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,17 +12,30 @@ from stoker.stores.rabbitmq.session import Session
 DELAYED: Final = "(delayed)"
 PARKED: Final = "(parked)"
 ANY: Final = "(any)"
+_ON_ITS_WAY: Final = 0.1
+"""Seconds that a message takes from queue to queue, with much to spare."""
 
 
 async def any_work(session: Session, queues: Sequence[str], names: Sequence[str]) -> bool:
-    """Tell whether one of the lanes has a job, here or at the broker, or whether any job at all waits for its time."""
-    if any(lane.open for lane in session.deliveries.lanes):
+    """Tell whether one of the lanes has a job, here or at the broker, or whether any job at all waits for its time.
+
+    A message that goes on from one queue to the next is counted in none of them for a moment, so the last word needs
+    two looks.
+    """
+    if await _see_work(session, queues, names):
         return True
+    await asyncio.sleep(_ON_ITS_WAY)
+    return await _see_work(session, queues, names)
+
+
+async def _see_work(session: Session, queues: Sequence[str], names: Sequence[str]) -> bool:
     link, _ = await session.connect("looking")
+    if await session.topology.delayed(link):
+        return True
     for lane in await session.topology.lanes(link):
         if lane.queue in queues and lane.name in names and await session.topology.waiting(link, lane):
             return True
-    return await session.topology.delayed(link) > 0
+    return any(lane.open for lane in session.deliveries.lanes)
 
 
 async def count(session: Session, queues: Sequence[str], now: int) -> list[QueueCount]:

@@ -14,8 +14,10 @@ from stoker.drivers.bell import Bell
 from stoker.drivers.rabbitmq_link import LinkLost, Refused, Unconfirmed
 from stoker.drivers.rabbitmq_loop import SideLoop
 from stoker.errors import StokerError, StoreError, StoreUnavailable
+from stoker.stores.rabbitmq.buffalo import BuffaloTopology
 from stoker.stores.rabbitmq.commands import Talk
 from stoker.stores.rabbitmq.session import Session
+from stoker.stores.rabbitmq.topology import Topology
 from stoker.stores.rabbitmq.urls import RabbitUrl
 
 T = TypeVar("T")
@@ -49,6 +51,12 @@ class Running:
             self._loop.run(self._end)
         self._loop.close()
 
+    def topology(self) -> Topology:
+        """Give the names of the queues, and with them the form of the messages."""
+        if self._parsed.exchange is None:
+            return Topology(self._parsed.prefix)
+        return BuffaloTopology(self._parsed.prefix, self._parsed.exchange)
+
     def _start_over(self) -> None:
         self._session = None
 
@@ -59,7 +67,7 @@ class Running:
 
     async def _converse(self, command: Talk[T]) -> T:
         if self._session is None:
-            self._session = Session(self._parsed.parameters, self._parsed.prefix, self._clock, self._bell())
+            self._session = Session(self._parsed.parameters, self.topology(), self._clock, self._bell())
         session = self._session
         if command.course is None:
             return command.read(None)

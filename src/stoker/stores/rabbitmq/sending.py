@@ -8,7 +8,7 @@ from typing import Any
 from stoker.drivers.rabbitmq_link import Channel, Link, Message, Properties
 from stoker.errors import StoreError
 from stoker.stores.rabbitmq.lane import Lane
-from stoker.stores.rabbitmq.topology import DELAY, Topology, rungs_of, split
+from stoker.stores.rabbitmq.topology import DELAY, Topology
 
 
 async def send(
@@ -21,18 +21,18 @@ async def send(
     lanes = list(lanes)
     for _ in range(2):
         await topology.ensure_lanes(link, lanes)
-        await topology.ensure_rungs(link, rungs_of(messages, topology))
+        await topology.ensure_rungs(link, topology.rungs_of(messages))
         if not (messages := await channel.publish(messages)):
             return
         topology.forget()  # somebody deleted a queue
     raise StoreError(f"no queue takes {messages[0].key!r}: the broker returned {len(messages)} messages")
 
 
-def onward(topology: Topology, key: str, body: bytes, properties: Any, wait: int) -> Message:
+def onward(topology: Topology, key: str, body: bytes, properties: Any, wait: int, exchange: str = "") -> Message:
     """Give the message that arrives in the queue ``key`` in ``wait`` µs, or begins to wait for that long."""
     if wait <= 0:
-        return Message("", key, body, properties)
-    name = topology.rung(split(wait))
+        return Message(exchange, key, body, properties)
+    name = topology.rung(topology.step(wait))
     return Message(topology.delays, key, body, with_headers(properties, {**(properties.headers or {}), DELAY: name}))
 
 

@@ -34,7 +34,7 @@ _SUSPECTS_EVERY: Final = 1.0
 class Session:
     """Lives on one event loop."""
 
-    def __init__(self, parameters: Any, prefix: str, clock: Clock, bell: Bell) -> None:
+    def __init__(self, parameters: Any, topology: Topology, clock: Clock, bell: Bell) -> None:
         self._parameters = parameters
         self._clock = clock
         self._bell = bell
@@ -49,7 +49,8 @@ class Session:
         self._listed: dict[Lane, Consumed] = {}
         self.look_for_suspects_at = 0.0
         self._check_again = self._loop.time() + _CHECK_EVERY
-        self.topology = Topology(prefix)
+        self.topology = topology
+        self._form = topology.form
         self.deliveries = Deliveries(lambda queue: bell.ring((queue,)))
 
     # -- connections ---------------------------------------------------------------------------------------------------
@@ -106,15 +107,15 @@ class Session:
 
     async def enqueue(self, jobs: Sequence[NewJob], ids: Sequence[JobId]) -> None:
         """Publish new jobs."""
-        now = self._clock.now()
+        now, form = self._clock.now(), self._form
         messages: list[Message] = []
         lanes: dict[Lane, str] = {}
         for job, id in zip(jobs, ids, strict=True):
             lane = Lane(job.queue, job.name)
             key = lanes.get(lane) or lanes.setdefault(lane, self.topology.key(lane))
             due = job.due.resolve(now)
-            properties = wire.properties_of(job, id, now, due)
-            messages.append(onward(self.topology, key, job.args.encode(), properties, due - now))
+            properties = form.properties(job, id, now, due)
+            messages.append(onward(self.topology, key, form.body(job), properties, due - now, form.exchange))
         link, channel = await self.connect("publishing")
         await send(link, channel, self.topology, messages, lanes)
 
@@ -130,6 +131,8 @@ class Session:
         await self._follow(link)
         taken: list[Delivery] = []
         for queue, wanted in demand.items():
+            if self._form.every_name:
+                await self._serve(link, queue, names)
             consumed = [lane for name in names if (lane := self._listed.get(Lane(queue, name))) is not None]
             if wanted > 0 and (suspect := await self._next_suspect(channel, consumed)):
                 taken.append(suspect)
@@ -192,6 +195,14 @@ class Session:
         if self._following is None or self._following.ended is not None:
             self._following = await self.topology.follow(link, self._hear_of)
 
+    async def _serve(self, link: Link, queue: str, names: Sequence[str]) -> None:
+        """Have a queue for each name, as those who only publish expect it."""
+        new = [lane for name in names if (lane := Lane(queue, name)) not in self._listed]
+        if new:
+            await self.topology.ensure_lanes(link, new)
+            for lane in new:
+                self._hear_of(lane)
+
     def _hear_of(self, lane: Lane) -> None:
         self._listed[lane] = self.deliveries.lane(lane, self.topology.key(lane))
         self._bell.ring((lane.queue,))
@@ -199,10 +210,14 @@ class Session:
     # -- what is pushed ------------------------------------------------------------------------------------------------
 
     def _receiver(self, lane: Consumed) -> Any:
+        guests = self._form.has_guests
+
         def receive(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
             self.deliveries.received(lane, method.delivery_tag)
             redelivered: bool = method.redelivered
             properties.message_id = properties.message_id or f"foreign-{token_hex(8)}"
+            if guests:
+                self._form.adopt(properties, self._clock.now())
             delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time(), redelivered=redelivered)
             headers = properties.headers
             if redelivered:
@@ -332,7 +347,8 @@ class Session:
 
     def _claimed(self, delivery: Delivery, token: Token) -> Claim:
         lane = delivery.lane.lane
-        return wire.claim_of(delivery.properties, delivery.body, lane.queue, lane.name, token, delivery.crashes)
+        body = self._form.args(delivery.body)
+        return wire.claim_of(delivery.properties, body, lane.queue, lane.name, token, delivery.crashes)
 
 
 def _lanes_of(ended: Sequence[tuple[Settlement, Delivery]]) -> set[Lane]:

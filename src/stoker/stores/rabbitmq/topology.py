@@ -16,6 +16,7 @@ from stoker.core.duration import SECOND
 from stoker.drivers.rabbitmq_link import Channel, Link, Message, Refused
 from stoker.errors import ConfigurationError, EnqueueError
 from stoker.stores.rabbitmq import listing
+from stoker.stores.rabbitmq.form import Form
 from stoker.stores.rabbitmq.lane import Lane
 
 RUNGS: Final = tuple(
@@ -35,8 +36,9 @@ _STREAM: Final = {"x-queue-type": "stream"}
 class Topology:
     """The names under one prefix, and what of them is known to be declared."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, form: Form | None = None) -> None:
         self._prefix = prefix
+        self.form = form or Form()
         self.parked = f"{prefix}:parked"
         self.delays = f"{prefix}:delay"
         self.listing = f"{prefix}:lanes"
@@ -53,6 +55,19 @@ class Topology:
         """Give the name of the queue of one delay, which is also the value of its header."""
         return f"{self._prefix}:delay:{rung / SECOND:g}s"
 
+    def step(self, wait: int) -> int:
+        """Give the rung on which a delay waits next."""
+        return split(wait)
+
+    def rungs_of(self, messages: Sequence[Message]) -> set[int]:
+        """Tell which rungs messages are to wait on."""
+        names = {one.properties.headers[DELAY] for one in messages if one.exchange == self.delays}
+        return {rung for rung in self.rungs() if self.rung(rung) in names} if names else set()
+
+    def rungs(self) -> Iterable[int]:
+        """Give the rungs that there may be queues for."""
+        return RUNGS
+
     def forget(self) -> None:
         """Declare everything anew when it is next needed: something is missing."""
         self._declared.clear()
@@ -68,9 +83,11 @@ class Topology:
                 key = self.key(lane)
                 if key in self._declared:
                     continue
-                if await self._count(link, key) is None:
+                if await self._is_new(link, lane):
                     await self._list(link, lane)
-                await self._once(link, key, self._arguments())
+                await self._declare(link, "queue_declare", key, durable=True, arguments=self._arguments(lane))
+                await self._bind(link, lane)
+                self._declared.add(key)
 
     async def ensure_rungs(self, link: Link, rungs: Iterable[int]) -> None:
         """Declare the queues of delays; as `ensure_lanes`."""
@@ -83,10 +100,7 @@ class Topology:
                 self._declared.add(self.delays)
             for rung in sorted(new):
                 name = self.rung(rung)
-                # Without a routing key of its own a message that has waited goes on with the one it came with.
-                arguments = {**_QUORUM, "x-message-ttl": rung // 1000, "x-dead-letter-exchange": ""}
-                safely = {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
-                await self._declare(link, "queue_declare", name, durable=True, arguments=arguments | safely)
+                await self._declare(link, "queue_declare", name, durable=True, arguments=self._waiting_on(rung))
                 match = {"x-match": "all", DELAY: name}
                 await self._declare(link, "queue_bind", name, exchange=self.delays, arguments=match)
                 self._declared.add(name)
@@ -101,7 +115,7 @@ class Topology:
 
     async def delayed(self, link: Link) -> int:
         """Count what waits for its time, in whatever lane."""
-        return sum([await self._count(link, self.rung(rung)) or 0 for rung in RUNGS])
+        return sum([await self._count(link, self.rung(rung)) or 0 for rung in self.rungs()])
 
     async def parked_jobs(self, link: Link) -> int:
         """Count what was given up."""
@@ -121,14 +135,29 @@ class Topology:
 
     async def delete(self, link: Link) -> None:
         """Delete all queues there are under the prefix, with their jobs."""
-        for lane in await self.lanes(link):
+        for lane in self._ours(await self.lanes(link)):
             await self._declare(link, "queue_delete", self.key(lane))
-        for name in (self.parked, self.listing, *map(self.rung, RUNGS)):
+        for name in (self.parked, self.listing, *map(self.rung, self.rungs())):
             await self._declare(link, "queue_delete", name)
         await self._declare(link, "exchange_delete", self.delays)
         self.forget()
 
-    def _arguments(self) -> dict[str, Any]:
+    async def _is_new(self, link: Link, lane: Lane) -> bool:
+        return await self._count(link, self.key(lane)) is None
+
+    async def _bind(self, link: Link, lane: Lane) -> None:
+        """Bind the queue of a lane, where new jobs do not go to it by its name."""
+
+    def _ours(self, lanes: Iterable[Lane]) -> Iterable[Lane]:
+        """Leave out lanes whose queues belong to others too."""
+        return lanes
+
+    def _waiting_on(self, rung: int) -> dict[str, Any]:
+        # Without a routing key of its own a message that has waited goes on with the one it came with.
+        arguments = {**_QUORUM, "x-message-ttl": rung // 1000, "x-dead-letter-exchange": ""}
+        return arguments | {"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+
+    def _arguments(self, lane: Lane) -> dict[str, Any] | None:
         # A delivery limit of the broker's own would drop jobs that we count ourselves; what it drops all the same is
         # parked. The number is one that every version takes: -1 is none in version 4 and an error before.
         return {
@@ -202,9 +231,3 @@ def _short(name: str) -> str:
     if len(name.encode()) > _LONGEST_NAME:
         raise EnqueueError(f"{name!r} is longer than the {_LONGEST_NAME} bytes that the name of a queue may have")
     return name
-
-
-def rungs_of(messages: Sequence[Message], topology: Topology) -> set[int]:
-    """Tell which rungs messages are to wait on."""
-    names = {topology.rung(rung): rung for rung in RUNGS}
-    return {names[message.properties.headers[DELAY]] for message in messages if message.exchange == topology.delays}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,6 +16,7 @@ from stoker.errors import ConfigurationError
 
 PORT: Final = 5672
 TLS_PORT: Final = 5671
+_LONGEST_NAME: Final = 255
 _PREFIX: Final = re.compile(r"[^\s:\x00-\x1f\x7f]{1,60}")
 _OPTIONS: Final = ("prefix", "timeout", "heartbeat", "ca_certs", "certfile", "keyfile", "verify")
 
@@ -25,16 +27,23 @@ class RabbitUrl(NamedTuple):
     parameters: Any
     prefix: str
     timeout: float
+    exchange: str | None = None
+    """In Buffalo's form the exchange to publish to, empty for the broker's own; None in stoker's."""
 
 
 def parse(url: str, masked: str) -> RabbitUrl:
     """Read a URL; what is wrong or unknown raises ConfigurationError, which shows ``masked`` instead of the URL.
 
-    ``amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]``, ``amqps://`` for TLS. Parameters: ``prefix``, ``timeout`` and
-    ``heartbeat`` (durations), ``ca_certs``, ``certfile``, ``keyfile``, ``verify``.
+    ``amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]``, ``amqps://`` for TLS, ``buffalo+amqp://`` and ``buffalo+amqps://``
+    for the form of Buffalo's adapter. Parameters: ``prefix``, ``timeout`` and ``heartbeat`` (durations), ``ca_certs``,
+    ``certfile``, ``keyfile``, ``verify``; in Buffalo's form also ``exchange``.
     """
     parts = urlsplit(url)
-    options = _options(parts.query, masked)
+    form, _, scheme = parts.scheme.rpartition("+")
+    options = _options(parts.query, masked, (*_OPTIONS, "exchange") if form else _OPTIONS)
+    exchange = options.pop("exchange", "") if form else None
+    if exchange and len(exchange.encode()) > _LONGEST_NAME:
+        raise ConfigurationError(f"{masked}: the name of an exchange has at most {_LONGEST_NAME} bytes")
     prefix = options.pop("prefix", "stoker")
     if not _PREFIX.fullmatch(prefix):
         raise ConfigurationError(f"{masked}: prefix is {prefix!r}; it may hold no colons, spaces or control characters")
@@ -49,7 +58,7 @@ def parse(url: str, masked: str) -> RabbitUrl:
         port = parts.port
     except ValueError as error:
         raise ConfigurationError(f"{masked}: the port must be a number up to 65535") from error
-    tls = parts.scheme == "amqps"
+    tls = scheme == "amqps"
     host = parts.hostname or "localhost"
     parameters = pika.ConnectionParameters(
         host=host,
@@ -62,15 +71,15 @@ def parse(url: str, masked: str) -> RabbitUrl:
         ssl_options=pika.SSLOptions(_tls(options, masked), host) if tls else None,
         client_properties={"product": "stoker", "connection_name": "stoker"},
     )
-    return RabbitUrl(parameters, prefix, timeout)
+    return RabbitUrl(parameters, prefix, timeout, exchange)
 
 
-def _options(query: str, masked: str) -> dict[str, str]:
+def _options(query: str, masked: str, known: Sequence[str]) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     for name in options:
-        if name not in _OPTIONS:
-            near = get_close_matches(name, _OPTIONS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_OPTIONS)}"
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise ConfigurationError(f"{masked}: unknown parameter {name!r}; {hint}")
     return options
 
