@@ -66,6 +66,16 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def pgmq_url(postgres_server: str) -> Iterator[str]:
+    """A pgmq store's URL with queues and a schema that nobody else has."""
+    from stoker.stores.pgmq.measuring import PgmqSide
+
+    url = _with_option(f"pgmq+{postgres_server}", f"prefix=t_{secrets.token_hex(6)}_")
+    yield url
+    PgmqSide(url, "the tests' server").drop()
+
+
+@pytest.fixture
 def pgbouncer_url(shared_servers: SharedServers, postgres_server: str) -> Iterator[str]:
     """The like of `postgres_url` through PgBouncer in transaction mode, with the shared server behind it."""
     if pgbouncer() is None:

@@ -23,12 +23,8 @@ NOT_KEPT: Final[Mapping[str, tuple[str, ...]]] = {
         "test_pruning_takes_so_many_and_tells_whether_there_are_more",
     ),
     "it makes delayed jobs available by itself, and tells nobody when": (
-        "test_what_is_due_is_promoted_once_however_many_promote",
-        "test_a_promotion_wakes",
         "test_a_job_for_later_is_work_once_it_is_due",
-        "test_a_scheduled_job_runs_at_its_time",
-        "test_a_retry_does_not_run_before_its_time",
-        "test_what_is_due_first_is_promoted_first",
+        "test_what_is_due_is_claimed_in_the_order_of_time",
         "test_promotion_tells_what_is_due_next",
         "test_a_claim_tells_what_is_due_next",
         "test_a_claim_tells_when_a_retry_is_due",

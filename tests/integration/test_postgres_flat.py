@@ -18,7 +18,7 @@ from stoker.core.job import Claim, Due, NewJob, State, new_call, new_token
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.postgres_text import Texts
 from stoker.stores.postgres import PostgresStore, marks
-from stoker.stores.postgres.urls import parse
+from stoker.stores.postgres_urls import parse
 from stoker.testing.fake_clock import FakeClock
 from tests.rigs.plans import Plans, watched_plans
 

@@ -20,7 +20,7 @@ from stoker.drivers.postgres_text import Texts
 from stoker.errors import ConfigurationError
 from stoker.stores.postgres import PostgresStore
 from stoker.stores.postgres.schema import migrations
-from stoker.stores.postgres.urls import parse
+from stoker.stores.postgres_urls import parse
 from tests.rigs.ledger import sql
 from tests.rigs.postgres import Postgres
 from tests.rigs.processes import ROOT

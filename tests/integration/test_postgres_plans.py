@@ -17,7 +17,7 @@ from stoker.drivers.postgres_exchange import Link
 from stoker.drivers.postgres_session import open_link
 from stoker.drivers.postgres_text import Texts
 from stoker.stores.postgres import PostgresStore
-from stoker.stores.postgres.urls import parse
+from stoker.stores.postgres_urls import parse
 from tests.rigs.plans import Node, Plans
 
 SECOND = 1_000_000

@@ -21,7 +21,7 @@ from stoker.drivers.postgres_errors import Fate, fate
 from stoker.drivers.postgres_text import Texts
 from stoker.errors import StoreUnavailable
 from stoker.stores.postgres import PostgresStore
-from stoker.stores.postgres.urls import parse
+from stoker.stores.postgres_urls import parse
 from tests.rigs.ledger import MISPLACED, scene_on, sql
 from tests.rigs.postgres import Postgres
 from tests.rigs.processes import until

@@ -54,7 +54,7 @@ class Ground:
     @property
     def keeps(self) -> bool:
         """Tell whether the store keeps completed jobs."""
-        return not self.scheme.startswith(("sidekiq", "amqp"))
+        return not self.scheme.startswith(("sidekiq", "amqp", "pgmq"))
 
     @contextlib.contextmanager
     def fresh(self) -> Iterator[str]:
@@ -90,7 +90,7 @@ class Ground:
             with pinned(url, self.home):
                 yield
             return
-        from stoker.stores.postgres.measuring import PostgresSide
+        from stoker.stores.postgres_side import PostgresSide
 
         with PostgresSide(url, mask(url)).pinned():
             yield

@@ -25,9 +25,13 @@ def side_of(url: str) -> Side | None:
     """Give the server that a URL names; None where there is none."""
     match scheme_of(url):
         case "postgresql":
-            from stoker.stores.postgres.measuring import PostgresSide
+            from stoker.stores.postgres_side import PostgresSide
 
             return PostgresSide(canonical_url(url), mask(url))
+        case "pgmq+postgresql":
+            from stoker.stores.pgmq.measuring import PgmqSide
+
+            return PgmqSide(canonical_url(url), mask(url))
         case scheme if scheme.startswith("redis"):
             from stoker.stores.redis.measuring import RedisSide
 
@@ -49,7 +53,7 @@ def elsewhere(url: str, place: str) -> str:
     scheme = scheme_of(url)
     option = "schema" if scheme == "postgresql" else "namespace" if scheme.startswith("sidekiq") else "prefix"
     base, _, query = url.partition("?")
-    options = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != option]
+    options = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in (option, "schema")]
     return f"{base}?{urlencode([*options, (option, place)])}"
 
 

@@ -45,6 +45,10 @@ class Capability(Flag):
 
     SCHEDULE = auto()
     """Jobs can be due later."""
+    PROMOTION = auto()
+    """`promote` moves what is due, counts it and wakes workers; without it time alone makes a job available."""
+    QUEUE_NAMES = auto()
+    """Queues can have any name."""
     PRIORITY = auto()
     """Higher priority runs first."""
     UNIQUE = auto()

@@ -7,7 +7,7 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
 
 
 class Listener:
-    """Listens on a channel.
+    """Listens on a channel, and on what `also` names.
 
     ``heard`` is given the payload of each notification, or None after each connect: then anything may have been missed.
     Started by the first `start`; begun anew after a fork.
@@ -34,7 +34,7 @@ class Listener:
 
     def __init__(self, params: Mapping[str, Any], channel: str, heard: Callable[[str | None], None]) -> None:
         self._params = params
-        self._channel = channel
+        self._channels = frozenset({channel})
         self._heard = heard
         self._thread: threading.Thread | None = None
         self._process = 0
@@ -43,6 +43,14 @@ class Listener:
         self.armed = threading.Event()
         """Set once it listens, or knows that it cannot."""
         self._link: Link | None = None
+
+    def also(self, channels: Iterable[str]) -> None:
+        """Listen on these channels too."""
+        if (wanted := self._channels.union(channels)) != self._channels:
+            self._channels = wanted
+            # It waits for what its session hears: another session hears more.
+            if self._process == os.getpid() and self._link is not None:
+                _cut(self._link)
 
     def start(self) -> bool:
         """Listen from now on; returns at once. Tell whether nobody did before."""
@@ -91,7 +99,8 @@ class Listener:
         connection: psycopg.Connection[Any] = link.connection  # type: ignore[assignment]
         self._link = link
         try:
-            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+            for channel in self._channels:
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self._heard(None)
             self.armed.set()
             while not stopped.is_set():

@@ -97,6 +97,8 @@ class RecordStore(SimpleStore[Records]):
         Capability.FIND
         | Capability.RESULTS
         | Capability.SCHEDULE
+        | Capability.PROMOTION
+        | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.LEASE
         | Capability.FENCED

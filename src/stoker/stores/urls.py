@@ -22,20 +22,16 @@ _SPELLINGS: Final = {
     "valkey": "redis",
     "valkeys": "rediss",
 }
-_LATER: Final = ("pgmq+postgresql",)
 
 
 def open_store(url: str, *, root: Path, clock: Clock | None = None, auto_migrate: bool = True) -> Store:
     """Give the store that a URL names, without touching it yet.
 
     A relative SQLite path is relative to ``root``. ``clock`` replaces the operating system's; with ``auto_migrate``
-    the store makes its schema on first use. Raises ConfigurationError for a URL that is wrong or whose store comes
-    with a later version.
+    the store makes its schema on first use. Raises ConfigurationError for a URL that is wrong.
     """
     canonical = canonical_url(url)
     scheme = _scheme(canonical)
-    if scheme in _LATER:
-        raise ConfigurationError(f"{mask(url)}: {scheme}:// comes with a later version; {_READY}")
     if scheme in _OPENERS:
         return _OPENERS[scheme](_Wish(canonical, root, clock, auto_migrate))
     return _foreign(scheme, _Wish(canonical, root, clock, auto_migrate))
@@ -51,8 +47,8 @@ def canonical_url(url: str) -> str:
     if not scheme:
         raise ConfigurationError(f"{mask(url)!r} is not a store URL; for a SQLite file write sqlite:///{mask(url)}")
     scheme = _SPELLINGS.get(scheme, scheme)
-    if scheme not in _OPENERS and scheme not in _LATER and not _is_foreign(scheme):
-        near = get_close_matches(scheme, [*_OPENERS, *_LATER], n=1)
+    if scheme not in _OPENERS and not _is_foreign(scheme):
+        near = get_close_matches(scheme, list(_OPENERS), n=1)
         hint = f"did you mean {near[0]}://?" if near else _READY
         raise ConfigurationError(f"{mask(url)}: no store has the scheme {scheme}://; {hint}")
     return f"{scheme}://{_behind_scheme(url)}"
@@ -141,6 +137,12 @@ def _postgres(wish: _Wish) -> Store:
     return PostgresStore(wish.url, shown=mask(wish.url), clock=wish.clock, auto_migrate=wish.auto_migrate)
 
 
+def _pgmq(wish: _Wish) -> Store:
+    with _extra("pgmq", "psycopg", wish):
+        from stoker.stores.pgmq import PgmqStore
+    return PgmqStore(wish.url, shown=mask(wish.url), clock=wish.clock, auto_migrate=wish.auto_migrate)
+
+
 def _rabbitmq(wish: _Wish) -> Store:
     with _extra("rabbitmq", "pika", wish):
         from stoker.stores.rabbitmq import RabbitStore
@@ -174,6 +176,7 @@ _OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {
     "memory": _memory,
     "sqlite": _sqlite,
     "postgresql": _postgres,
+    "pgmq+postgresql": _pgmq,
     **dict.fromkeys(("redis", "rediss", "redis+unix"), _redis),
     **dict.fromkeys(("amqp", "amqps", "buffalo+amqp", "buffalo+amqps"), _rabbitmq),
     **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _redis),

@@ -63,6 +63,8 @@ class MemoryStore(Store):
         | Capability.LIMITS
         | Capability.OVERRIDE
         | Capability.SCHEDULE
+        | Capability.PROMOTION
+        | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
         | Capability.LEASE

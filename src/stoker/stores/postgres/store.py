@@ -63,8 +63,8 @@ from stoker.stores.postgres.expiry import expire_step
 from stoker.stores.postgres.following import with_following
 from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
-from stoker.stores.postgres.urls import parse
-from stoker.stores.postgres.waiting import Waiting
+from stoker.stores.postgres_urls import parse
+from stoker.stores.postgres_waiting import Waiting
 
 T = TypeVar("T")
 
@@ -90,6 +90,8 @@ class PostgresStore(Store):
         | Capability.LIMITS
         | Capability.OVERRIDE
         | Capability.SCHEDULE
+        | Capability.PROMOTION
+        | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
         | Capability.TRANSACTIONS

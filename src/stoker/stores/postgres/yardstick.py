@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
-from stoker.stores.postgres.measuring import PostgresSide
+from stoker.stores.postgres_side import PostgresSide
 
 BATCH: Final = 500
 

@@ -45,7 +45,12 @@ class RabbitStore(Store):
     """
 
     capabilities: ClassVar[Capability] = (
-        Capability.SCHEDULE | Capability.LEASE | Capability.NOTIFY | Capability.FENCED | Capability.SELECTIVE
+        Capability.SCHEDULE
+        | Capability.QUEUE_NAMES
+        | Capability.LEASE
+        | Capability.NOTIFY
+        | Capability.FENCED
+        | Capability.SELECTIVE
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:

@@ -68,6 +68,8 @@ class RedisStore(Store):
         | Capability.LIMITS
         | Capability.OVERRIDE
         | Capability.SCHEDULE
+        | Capability.PROMOTION
+        | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
         | Capability.LEASE

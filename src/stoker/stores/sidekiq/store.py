@@ -49,6 +49,8 @@ class SidekiqStore(HoldingStore):
         | Capability.RETRY
         | Capability.DELETE
         | Capability.SCHEDULE
+        | Capability.PROMOTION
+        | Capability.QUEUE_NAMES
         | Capability.LEASE
         | Capability.NOTIFY
         | Capability.FENCED

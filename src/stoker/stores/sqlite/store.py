@@ -86,6 +86,8 @@ class SqliteStore(Store):
         | Capability.LIMITS
         | Capability.OVERRIDE
         | Capability.SCHEDULE
+        | Capability.PROMOTION
+        | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
         | Capability.TRANSACTIONS

@@ -34,13 +34,28 @@ class DueContract(ContractTests):
         assert store.run(store.promote(10)).count == 0
         assert claim(store) == []
 
-    @needs(Capability.SCHEDULE)
+    @needs(Capability.SCHEDULE | Capability.PROMOTION)
     def test_a_scheduled_job_runs_at_its_time(self, store: Store, clock: FakeClock) -> None:
         scheduled = enqueue_one(store, due=Due(MINUTE))
         clock.advance("1m")
 
         assert store.run(store.promote(10)).count == 1
         assert [claimed.id for claimed in claim(store)] == [scheduled]
+
+    @needs(Capability.SCHEDULE)
+    def test_what_is_due_is_claimed_in_the_order_of_time(self, store: Store, clock: FakeClock) -> None:
+        late, early = enqueue(store, *(job(due=Due(delay * SECOND)) for delay in (30, 10)))
+        clock.advance("29s")
+        store.run(store.promote(10))
+        (first,) = claim(store)
+        settle(store, first, State.RETRYABLE, due=Due(MINUTE), counts="failure")
+        clock.advance("59s")
+        store.run(store.promote(10))
+        assert [claimed.id for claimed in claim(store)] == [late]
+
+        clock.advance("1s")
+        store.run(store.promote(10))
+        assert [claimed.id for claimed in claim(store)] == [early] == [first.id]
 
     @needs(Capability.SCHEDULE)
     def test_a_claim_knows_the_time_its_job_was_due(self, store: Store, clock: FakeClock) -> None:
@@ -65,7 +80,7 @@ class DueContract(ContractTests):
 
         assert fetch(store, answer.id).run_at == clock.now() + MINUTE
 
-    @needs(Capability.SCHEDULE)
+    @needs(Capability.SCHEDULE | Capability.PROMOTION)
     def test_a_retry_does_not_run_before_its_time(self, store: Store, clock: FakeClock) -> None:
         claimed = claim_one(store)
         clock.advance("5s")
@@ -77,7 +92,7 @@ class DueContract(ContractTests):
         assert store.run(store.promote(10)).count == 1
         assert [claim.id for claim in claim(store)] == [claimed.id]
 
-    @needs(Capability.SCHEDULE)
+    @needs(Capability.SCHEDULE | Capability.PROMOTION)
     def test_what_is_due_first_is_promoted_first(self, store: Store, clock: FakeClock) -> None:
         late, early, between = enqueue(store, *(job(due=Due(delay * SECOND)) for delay in (30, 10, 20)))
         clock.advance("1m")

@@ -61,6 +61,16 @@ class JoiningContract(ContractTests):
     @needs(Capability.TRANSACTIONS)
     def test_a_joined_enqueue_is_never_there_after_a_rollback(self, store: Store, begin: Begin) -> None:
         with suppress(RollBackError), begin() as on:
+            store.run(store.enqueue([job(), job()], new_call()), on=on)
+            raise RollBackError
+
+        assert claim(store) == []
+
+    @needs(Capability.TRANSACTIONS | Capability.UNIQUE)
+    def test_a_key_that_is_asked_for_in_a_transaction_is_free_after_a_rollback(
+        self, store: Store, begin: Begin
+    ) -> None:
+        with suppress(RollBackError), begin() as on:
             store.run(store.enqueue([job(), job(unique=UniqueKey("key"))], new_call()), on=on)
             raise RollBackError
 

@@ -147,7 +147,7 @@ class ThreadRaceContract(ContractTests):
         assert sorted(id for reclaimed in taken for id in reclaimed.available) == sorted(ids)
         assert {fetch(store, id).crashes for id in ids} == {1}
 
-    @needs(Capability.SCHEDULE)
+    @needs(Capability.SCHEDULE | Capability.PROMOTION)
     def test_what_is_due_is_promoted_once_however_many_promote(
         self, store: Store, another: Another, clock: FakeClock
     ) -> None:

@@ -208,10 +208,21 @@ class ThenContract(ContractTests):
         if place.transaction is None:
             pytest.skip("the place offers no transaction to join")
         claimed = claim_one(store)
-        jobs = (next_job(1, unique=UniqueKey("k")), next_job(2))
+        jobs = (next_job(1), next_job(2))
         with place.transaction() as on:
             assert complete(store, claimed, on, keep=keep, then=jobs) is Settled.ACCEPTED
             assert followers(store) == []
+
+        assert sorted(followers(store)) == ["[1]", "[2]"]
+
+    @needs(Capability.ATOMIC | Capability.TRANSACTIONS | Capability.UNIQUE)
+    def test_a_completion_in_a_transaction_brings_unique_follow_ups(self, store: Store, place: Place) -> None:
+        if place.transaction is None:
+            pytest.skip("the place offers no transaction to join")
+        claimed = claim_one(store)
+        jobs = (next_job(1, unique=UniqueKey("k")), next_job(2))
+        with place.transaction() as on:
+            assert complete(store, claimed, on, then=jobs) is Settled.ACCEPTED
 
         assert sorted(followers(store)) == ["[1]", "[2]"]
 

@@ -108,7 +108,7 @@ class WakeUpContract(ContractTests):
         assert await seconds_until(woken.is_set, clock) < 60
         thread.join(5)
 
-    @needs(Capability.SCHEDULE)
+    @needs(Capability.SCHEDULE | Capability.PROMOTION)
     @pytest.mark.asyncio
     async def test_a_promotion_wakes(self, store: Store, clock: FakeClock) -> None:
         enqueue_one(store, due=Due(MINUTE))

@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier
 from stoker.drivers.postgres_errors import explain
 from stoker.drivers.postgres_session import open_link, parameters
 from stoker.drivers.system_processes import parent, title
-from stoker.stores.postgres.urls import parse
+from stoker.stores.postgres_urls import PostgresUrl, parse
 
 _FACTS: Final = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
 
@@ -20,8 +20,8 @@ _FACTS: Final = ("server_version", "fsync", "synchronous_commit", "full_page_wri
 class PostgresSide:
     """The server and schema of a URL; ``shown`` is the URL as errors may show it."""
 
-    def __init__(self, url: str, shown: str) -> None:
-        parsed = parse(url)
+    def __init__(self, url: str | PostgresUrl, shown: str) -> None:
+        parsed = parse(url) if isinstance(url, str) else url
         self.schema = parsed.schema
         self._params = parameters(parsed.conninfo)
         self._shown = shown

@@ -50,7 +50,8 @@ log = logging.getLogger("stoker")
 class Waiting:
     """A bell for what this process commits, an ear for what others do, and a voice.
 
-    ``missed`` is called whenever something may have been missed: after the listener connected.
+    ``missed`` is called whenever something may have been missed: after the listener connected. ``heard_on`` gives a
+    channel on which others tell of a queue.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Waiting:
         channel: str,
         clock: Clock,
         missed: Callable[[], None],
+        heard_on: Callable[[str], str] | None = None,
     ) -> None:
         self._driver = driver
         self._listen = listen
         self._channel = channel
         self._clock = clock
         self._missed = missed
+        self._heard_on = heard_on
         self._bell = Bell()
         self._queues: frozenset[str] = frozenset()
         """Every queue that somebody in this process has waited for."""
@@ -84,6 +87,8 @@ class Waiting:
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
         """Wait until the bell rings for one of the queues, at most ``timeout`` seconds."""
         self._queues |= frozenset(queues)
+        if self._heard_on is not None:
+            self._listener.also(map(self._heard_on, queues))
         if self._listener.start() and timeout > 0:
             # Whoever sleeps may rely on being woken from the first time on.
             await asyncio.to_thread(self._listener.armed.wait, LONGEST_START)

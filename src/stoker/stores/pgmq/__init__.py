@@ -1,0 +1,5 @@
+"""Jobs as messages of pgmq, a queue inside PostgreSQL that Roadster and others use too."""
+
+from stoker.stores.pgmq.store import PgmqStore
+
+__all__ = ["PgmqStore"]
