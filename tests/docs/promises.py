@@ -18,6 +18,7 @@ URLS: Final = (
     "postgresql://localhost/jobs",
     "redis://localhost/0",
     "sidekiq+redis://localhost/0",
+    "pgmq+postgresql://localhost/shop",
     "amqp://localhost/",
 )
 
@@ -29,6 +30,8 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.RECEIPTS: "a call that is sent again inserts nothing twice",
     Capability.TAGS: "tags decide which workers take a job",
     Capability.SCHEDULE: "delays and times (`delay=`, `at=`), retries with a pause",
+    Capability.PROMOTION: "what is due is moved into its queue; without it, time alone makes it available",
+    Capability.QUEUE_NAMES: "queues may have any name",
     Capability.PRIORITY: "higher priorities run first",
     Capability.UNIQUE: "unique jobs",
     Capability.TRANSACTIONS: "`transaction=`: a job joins your transaction",
@@ -69,7 +72,7 @@ def table() -> str:
 
 
 def _column(url: str) -> str:
-    return f"`{url.partition(':')[0].removesuffix('+redis')}`"
+    return f"`{url.partition(':')[0].removesuffix('+redis').removesuffix('+postgresql')}`"
 
 
 def _kept(store: Store, flag: Capability) -> str:

@@ -71,17 +71,6 @@ def test_an_absolute_path_with_three_slashes_is_an_error_where_its_folder_would_
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "pgmq+postgresql://db/shop",
-    ],
-)
-def test_a_store_of_a_later_version_says_so(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ConfigurationError, match="comes with a later version; this one has memory://, sqlite://"):
-        open_store(url, root=tmp_path)
-
-
-@pytest.mark.parametrize(
     ("written", "canonical"),
     [
         ("postgres://db/shop", "postgresql://db/shop"),
@@ -114,5 +103,5 @@ def test_a_masked_url_has_no_secret(url: str, masked: str) -> None:
 
 def test_a_url_in_an_error_is_masked(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        open_store("pgmq+postgresql://me:hunter2@db/shop", root=tmp_path)
+        open_store("mqtt://me:hunter2@db/shop", root=tmp_path)
     assert "hunter2" not in str(caught.value)

@@ -1,7 +1,7 @@
 """pgmq itself, where nobody has installed it, and our own tables beside it.
 
-pgmq's plain SQL needs no superuser. It is installed as Roadster's installer (the crate ``pgmq``) would: under its lock, and
-with the row that tells it so. A pgmq that is there, as an extension or by that installer, is used as it is.
+pgmq's plain SQL needs no superuser. It is installed as Roadster's installer (the crate ``pgmq``) would: under its lock,
+and with the row that tells it so. A pgmq that is there, as an extension or by that installer, is used as it is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS pgmq.__pgmq_migrations (
     version text NOT NULL,
     run_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );"""
-_THEIR_NOTE: Final = f"INSERT INTO pgmq.__pgmq_migrations (name, version) VALUES ('pgmq.sql', '{VERSION}');"
+_THEIR_NOTE: Final = f"INSERT INTO pgmq.__pgmq_migrations (name, version) VALUES ('pgmq.sql', '{VERSION}');"  # noqa: S608
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stoker migrate ' || %s, 0))"
 _TIMEOUTS: Final = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"

@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
 """How jobs get in: all or none, and each call once, by pgmq's own `send_batch`."""
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ SELECT DISTINCT lower(queue_name) FROM pgmq.meta
 WHERE lower(queue_name) LIKE replace(:prefix::text, '_', '\\_') || '%' AND lower(queue_name) ~ '^[a-z0-9_-]+$'
     AND to_regclass('pgmq.' || quote_ident('q_' || lower(queue_name))) IS NOT NULL ORDER BY 1"""
 
-# A message that is read and not yet due belongs to somebody; one whose lease is over is ours until `reclaim` sees to it.
+# A message that is read and not yet due belongs to somebody; one whose lease is over is ours until `reclaim` comes.
 STATE: Final = f"""CASE WHEN m.read_ct > {SEEN} AND (m.vt > {NOW} OR {HELD}) THEN 3 WHEN m.vt <= {NOW} THEN 2
     WHEN coalesce((@notes->>'failures')::integer, 0) > 0 THEN 4 ELSE 1 END"""
 COUNT: Final = f"""
@@ -74,13 +74,14 @@ def count(url: PgmqUrl, queues: Sequence[str]) -> Callable[[], Course[list[Queue
         )
         if not steps:
             return []
-        return (
-            yield Command(
-                "count", steps, lambda replies: counted([row for rows in replies for row in rows]), writes=False
-            )
-        )
+        found: list[QueueCount] = yield Command("count", steps, _counts, writes=False)
+        return found
 
     return course
+
+
+def _counts(replies: Replies) -> list[QueueCount]:
+    return counted([row for rows in replies for row in rows])
 
 
 def routes() -> Command[list[str]]:

@@ -26,7 +26,7 @@ class PgmqSide(PostgresSide):
         return {**super().particulars(), "pgmq": row[0] if row else None}
 
     def drop(self) -> None:
-        """Delete the schema, and the queues that the prefix is before; without one none, because they may be anybody's."""
+        """Delete the schema, and the queues of the prefix; without one none, because they may be anybody's."""
         if self._parsed.prefix:
             with self.connected() as connection:
                 listed = LISTED.replace(":prefix::text", "%(prefix)s::text").replace("'%'", "'%%'")

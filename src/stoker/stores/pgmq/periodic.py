@@ -9,7 +9,7 @@ from typing import Final
 _MASK: Final = 0xFFFFFFFFFFFFFFFF
 _WORD: Final = struct.Struct("<Q")
 _TAGS: Final = {"null": 0, "bool": 1, "number": 2, "string": 3, "array": 4, "object": 5}
-_STARTS: Final = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
+_STARTS: Final[tuple[int, ...]] = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 
 
 def periodic_hash(worker_name: str, schedule: str, args: object) -> int:
@@ -54,7 +54,7 @@ def _tag(kind: str) -> bytes:
 
 
 def _siphash(data: bytes) -> int:
-    state = list(_STARTS)
+    state: list[int] = list(_STARTS)
     whole = len(data) - len(data) % 8
     for (word,) in _WORD.iter_unpack(data[:whole]):
         _mix(state, word)

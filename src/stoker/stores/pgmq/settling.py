@@ -1,14 +1,14 @@
 # ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
 """How attempts end: settle and complete.
 
-The leases are locked first: whoever takes a message out of one does so. Then messages are locked whose read_ct is that of
-the lease, and noted as ended; what becomes of them is pgmq's own `delete`, `archive` or `set_vt`.
+The leases are locked first: whoever takes a message out of one does so. Then messages are locked whose read_ct is that
+of the lease, and noted as ended; what becomes of them is pgmq's own `delete`, `archive` or `set_vt`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stoker.core.command import Command, Replies, Retry, Sql, Value
@@ -38,7 +38,8 @@ _LOCKED: Final = """locked AS MATERIALIZED (
     SELECT m.msg_id, m.read_ct, @notes AS notes FROM {table} AS m
     WHERE m.msg_id = ANY (ARRAY(SELECT id FROM pairs)) ORDER BY m.msg_id FOR UPDATE NOWAIT
 ), mine AS MATERIALIZED (
-    SELECT pairs.*, locked.notes AS before FROM pairs JOIN locked ON locked.msg_id = pairs.id AND locked.read_ct = pairs.read
+    SELECT pairs.*, locked.notes AS before
+    FROM pairs JOIN locked ON locked.msg_id = pairs.id AND locked.read_ct = pairs.read
 )"""
 
 _MARKED: Final = """marked AS (
@@ -48,7 +49,8 @@ _MARKED: Final = """marked AS (
 
 _REFUSED: Final = """
 SELECT said.id, said.token, CASE WHEN EXISTS (
-    SELECT FROM stoker.lease WHERE lease.queue = :queue::text AND lease.token <> said.token AND said.id = ANY (lease.ids)
+    SELECT FROM stoker.lease
+    WHERE lease.queue = :queue::text AND lease.token <> said.token AND said.id = ANY (lease.ids)
 ) OR NOT EXISTS (
     SELECT FROM stoker.ended WHERE ended.token = said.token AND ended.queue = :queue::text AND said.id = ANY (ended.ids)
 ) THEN CASE WHEN {there} THEN 'lost' ELSE 'gone' END ELSE CASE WHEN {there} THEN 'repeated' ELSE 'gone' END END

@@ -29,6 +29,7 @@ from stoker.drivers.postgres import PostgresDriver
 from stoker.drivers.postgres_join import Joining
 from stoker.drivers.postgres_session import parameters
 from stoker.drivers.system_clock import SystemClock
+from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
 from stoker.stores.codes import encode
 from stoker.stores.pgmq import install, intake, look, settling, upkeep, work
@@ -94,7 +95,8 @@ class PgmqStore(Store):
     def run(self, command: Command[T], on: object | None = None) -> T:
         """Run a command in this thread; ``on`` is a caller's connection whose transaction it joins."""
         if isinstance(command, Walk):
-            return self._follow(command)
+            course: Walk[T] = command
+            return self._follow(course)
         self._make(command)
         if on is not None:
             return self._joining.run(on, self._waiting.notifying(command))
@@ -257,6 +259,11 @@ class PgmqStore(Store):
     def _check(self, job: NewJob) -> None:
         if job.unique is not None:
             self._refuse("enqueue a unique job", Capability.UNIQUE)
+        if not self._parsed.prefix and job.queue == "periodic":
+            raise ConfigurationError(
+                f"{job.name}: the queue periodic is where Roadster keeps its periodic jobs, and it deletes all others; "
+                "name another queue"
+            )
         if job.priority:
             self._refuse(f"enqueue {job.name} with priority {job.priority}", Capability.PRIORITY)
         if job.gates:

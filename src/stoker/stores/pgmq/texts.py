@@ -85,7 +85,7 @@ class PgmqTexts(Texts):
 
     def use(self, features: Features) -> None:
         """Write texts for these features from now on."""
-        self._known = {}
+        self._known: dict[str, tuple[bytes, tuple[str, ...]]] = {}
         self._words = {
             **(_WITH_HEADERS if features.headers else _WITHOUT_HEADERS),
             **(_WITH_INSTANTS if features.instants else _WITHOUT_INSTANTS),

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
-"""What keeps the store in order: reclaim, prune, lead. Messages become available by themselves when their time comes."""
+"""What keeps the store in order: reclaim, prune, lead. When its time comes, a message is available by itself."""
 
 from __future__ import annotations
 
@@ -33,11 +33,9 @@ def promote(url: PgmqUrl) -> Callable[[], Course[Moved]]:
         if not tables:
             return Moved(0)
         dues = ", ".join(on_tables(_DUE, table) for table in tables)
-        return (
-            yield Command(
-                "promote", (Sql(f"SELECT least({dues})", {}),), lambda replies: Moved(0, replies[0][0][0]), writes=False
-            )
-        )
+        step = Sql(f"SELECT least({dues})", {})
+        moved: Moved = yield Command("promote", (step,), lambda replies: Moved(0, replies[0][0][0]), writes=False)
+        return moved
 
     return course
 
@@ -60,7 +58,8 @@ WITH silent AS MATERIALIZED (
         AND (:given::boolean OR until < :now)
     ORDER BY token FOR UPDATE SKIP LOCKED
 ), held AS MATERIALIZED (
-    SELECT silent.token, silent.worker, silent.stopping, one.id = ANY (silent.started) AS began, one.id, one.read, one.place
+    SELECT silent.token, silent.worker, silent.stopping, one.id = ANY (silent.started) AS began, one.id,
+        one.read, one.place
     FROM silent CROSS JOIN LATERAL unnest(silent.ids, silent.reads) WITH ORDINALITY AS one (id, read, place)
 ), locked AS MATERIALIZED (
     SELECT m.msg_id, m.read_ct, @ours AS ours, @notes AS notes FROM {{table}} AS m
@@ -191,14 +190,15 @@ def prune(url: PgmqUrl, limit: int) -> Callable[[], Course[Changed]]:
         gone: list[JobId] = []
         for table, ids, _ in over:
             text = f'DELETE FROM pgmq."a_{table}" WHERE msg_id = ANY (:ids::bigint[]) RETURNING msg_id'
-            gone += yield Command(
-                "prune",
-                (Sql(text, {"ids": ids}),),
-                lambda replies, table=table: [job_id(table.removeprefix(url.prefix), row[0]) for row in replies[0]],
-            )
+            numbers: list[int] = yield Command("prune", (Sql(text, {"ids": ids}),), _first_column)
+            gone += [job_id(table.removeprefix(url.prefix), number) for number in numbers]
         return Changed(len(gone), any(more for _, _, more in over), tuple(gone))
 
     return course
+
+
+def _first_column(replies: Replies) -> list[int]:
+    return [row[0] for row in replies[0]]
 
 
 # -- lead ------------------------------------------------------------------------------------------------------------

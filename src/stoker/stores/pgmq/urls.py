@@ -46,8 +46,8 @@ def parse(url: str, shown: str) -> PgmqUrl:
     """Read a URL; what is wrong or unknown raises ConfigurationError, which shows ``shown`` instead of it.
 
     Parameters beside those of ``postgresql://``: ``prefix`` (before the name of every queue), ``on_success`` and
-    ``on_failure`` (``delete`` or ``archive``). ``schema`` is where stoker's own tables are; without it each prefix has its
-    own.
+    ``on_failure`` (``delete`` or ``archive``). ``schema`` is where stoker's own tables are; without it
+    each prefix has its own.
     """
     bare, _, query = url.partition("+")[2].partition("?")
     own, passed = dict(_OWN), []

@@ -1,7 +1,7 @@
 """Messages: Roadster's envelope, and beside it what a job of ours has that Roadster knows nothing of.
 
-A message is ``{"metadata": {"id", "worker_name"}, "args"}``. Our notes stand under ``stoker`` in its headers (before pgmq
-1.5: in the message, where Roadster passes over it): what differs from the usual, and how attempts ended.
+A message is ``{"metadata": {"id", "worker_name"}, "args"}``. Our notes stand under ``stoker`` in its headers (before
+pgmq 1.5: in the message, where Roadster passes over it): what differs from the usual, and how attempts ended.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _in_order(value: object) -> bool:
         case list():
             return all(map(_in_order, value))
         case float():
-            return _SMALLEST <= abs(value) < _LARGEST or (value == 0 and copysign(1, value) > 0)
+            return _SMALLEST <= abs(value) < _LARGEST or (not value and copysign(1, value) > 0)
         case _:
             return True
 

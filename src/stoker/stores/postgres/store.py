@@ -61,8 +61,8 @@ from stoker.stores.postgres import (
 )
 from stoker.stores.postgres.expiry import expire_step
 from stoker.stores.postgres.following import with_following
-from stoker.stores.postgres.health import examine
 from stoker.stores.postgres.marks import Lane, Marks
+from stoker.stores.postgres_health import examine
 from stoker.stores.postgres_urls import parse
 from stoker.stores.postgres_waiting import Waiting
 
