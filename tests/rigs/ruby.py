@@ -110,6 +110,20 @@ class Ruby:
         """
         return {path: (status, text) for path, (status, text) in zip(paths, self.run(code), strict=True)}
 
+    def press(self, path: str, **form: str) -> int:
+        """Press a button of the web interface, as its form does; give the status."""
+        code = f"""
+            require "sidekiq/web"; require "rack/mock"; require "securerandom"
+            token = SecureRandom.base64(32)
+            form = {{"authenticity_token" => token}}.merge(JSON.parse(<<'FORM'))
+{json.dumps(form)}
+FORM
+            session = {{csrf: token, "csrf" => token}}
+            Rack::MockRequest.new(Sidekiq::Web).post({json.dumps(path)}, "rack.session" => session, params: form).status
+        """
+        status: int = self.run(code)
+        return status
+
     def work(self, queue: str = "ruby") -> Daemon:
         """Start a worker, and wait until it has announced itself."""
         words = (self._gems.ruby, "-W0", self._gems.sidekiq, "-r", self._jobs, "-q", queue, "-c", "2", "-t", "2")
