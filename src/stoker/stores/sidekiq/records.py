@@ -71,7 +71,7 @@ def seen(only: Filter, entry: Entry, now: int) -> Seen | None:
     """Look at an entry; None where it cannot be one that a filter asks for."""
     try:
         brief = _brief.decode(entry.payload)
-    except (msgspec.MsgspecError, ValueError):
+    except UNREADABLE:
         brief = _brief_of_odd(entry.payload)
     id = entry.id or brief.jid or hashlib.sha1(entry.payload, usedforsecurity=False).hexdigest()
     if only.ids and id not in only.ids:
@@ -175,7 +175,7 @@ def _unreadable(found: Seen) -> StoredJob:
 def _what_is_told(payload: bytes) -> _Told:
     try:
         return _told.decode(payload)
-    except (msgspec.MsgspecError, ValueError):
+    except UNREADABLE:
         return _Told()
 
 
