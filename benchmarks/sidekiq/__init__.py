@@ -1,0 +1,1 @@
+"""Ruby's Sidekiq beside stoker, on the same Redis server."""
