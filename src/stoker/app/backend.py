@@ -99,6 +99,10 @@ class StoreBackend:
 
     # -- what definitions ask ----------------------------------------------------------------------------------------
 
+    def home(self, store: str) -> str:
+        """Name the store that new jobs go to whose definition names this one: none that is retiring."""
+        return "default" if store in self._services.settings.retiring else store
+
     def enqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
         """Store all drafts or none, in the caller's transaction if one is given; handles in input order."""
         if not drafts:

@@ -24,7 +24,6 @@ from stoker.app.periodic import Declared, Periodic
 from stoker.app.stage import Stage
 from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.batch import BatchId, new_batch
-from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command
 from stoker.core.flow import Flow, write
@@ -46,9 +45,10 @@ if TYPE_CHECKING:
     from stoker.app.batches import Batch
     from stoker.app.embedded import EmbeddedWorker
     from stoker.app.operations import Operations
+    from stoker.app.serving import Serving
     from stoker.core.limits import Rule
     from stoker.runtime.children import ChildPlan
-    from stoker.runtime.plan import PeriodicPlan, WorkerPlan
+    from stoker.runtime.plan import PeriodicPlan
     from stoker.runtime.worker import Worker
     from stoker.settings import Settings
     from stoker.settings.values import Mode
@@ -70,7 +70,8 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     Making one does no I/O: settings are read and stores opened when first needed.
 
-    ``url`` names the default store, ``stores`` further ones by name; ``settings`` is a mapping that goes before
+    ``url`` names the default store, ``stores`` further ones by name, of which those named by ``retiring`` are still
+    emptied, but get no new jobs; ``settings`` is a mapping that goes before
     environment and files; ``imports`` are the modules that define jobs; ``lifespan`` is an async context manager
     that gives the state which handlers see as ``Context.state``.
     """
@@ -362,35 +363,29 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     def make_workers(self, choice: Choice, state: object) -> list[Worker]:
         """Make one worker for each store that the chosen jobs wait in; they are not started."""
-        from stoker.app.plans import plan_worker
+        from stoker.app.serving import servings
 
         self.check()
-        selective = all(self.store(job.store).supports(Capability.SELECTIVE) for job in self.performable.values())
-        plan = plan_worker(self.performable, self.settings, choice, selective=selective)
-        # By the store itself: outside the mode `queue` all names mean the one in memory.
-        stores = {self.store(self.performable[name].store): self.performable[name].store for name in plan.names}
-        return [self._make_worker(name, store, plan, state, choice) for store, name in stores.items()]
+        return [self._make_worker(serving, state, choice) for serving in servings(self, choice)]
 
-    def _make_worker(self, name: str, store: Store, plan: WorkerPlan, state: object, choice: Choice) -> Worker:
-        from msgspec.structs import replace
-
+    def _make_worker(self, serving: Serving, state: object, choice: Choice) -> Worker:
         from stoker.runtime.worker import Worker
 
-        jobs = {job: self.performable[job] for job in plan.names if self.store(self.performable[job].store) is store}
+        store, jobs = serving.store, {job: self.performable[job] for job in serving.plan.names}
         return Worker(
             store,
-            name,
+            serving.name,
             jobs,
-            replace(plan, names=tuple(jobs)),
-            store_named=self.store,
+            serving.plan,
+            store_named=serving.follow_up_in,
             clock=self.clock,
             events=self.events,
             defaults=self.defaults,
             state=state,
             middleware=self.middleware,
             children=self._child_plan() if any(job.apart for job in jobs.values()) else None,
-            periodic=self.periodic_plan(store) if choice.periodic else None,
-            rules=self._rules_of(store),
+            periodic=self.periodic_plan(store) if choice.periodic and not serving.retiring else None,
+            rules=self._rules_of(None if serving.retiring else store),
         )
 
     def periodic_plan(self, store: Store) -> PeriodicPlan | None:
@@ -405,11 +400,11 @@ class Stoker(JobRegistry[S], Generic[S]):
 
         return child_plan(self.settings, self._environment, self._arguments, self._home)
 
-    def _rules_of(self, store: Store) -> tuple[Rule, ...]:
-        """Give the limits and rates of all jobs that wait in a store, and of its queues."""
+    def _rules_of(self, store: Store | None) -> tuple[Rule, ...]:
+        """Give the limits and rates of all jobs that wait in a store (None: of all jobs), and of its queues."""
         from stoker.app.ruling import rules_of
 
-        jobs = [job for job in self.definitions if self.store(job.store) is store]
+        jobs = [job for job in self.definitions if store is None or self.store(job.store) is store]
         return rules_of(jobs, self.defaults)
 
     # -- life --------------------------------------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stoker.cli.banner import print_banner
 from stoker.cli.left import print_left
+from stoker.errors import StoreUnavailable
 from stoker.runtime.probe import probes
 from stoker.runtime.process import stop_on_signals
 from stoker.runtime.pulse import Pulse, Tally, metrics, pulse_of
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from stoker.cli.invocation import Invocation
     from stoker.cli.web import WebServer
     from stoker.runtime.worker import Worker
+
+log = logging.getLogger("stoker")
 
 
 async def work(
@@ -153,7 +157,21 @@ async def serve_and_work(app: Stoker[Any], asked: Invocation, choice: Choice, se
 
 
 async def reach_stores(workers: Sequence[Worker]) -> None:
-    """Ask each store once, so that a wrong URL or an old schema ends the process and does not repeat in its log."""
-    for worker in workers:
+    """Ask each store once, so that a wrong URL or an old schema ends the process and does not repeat in its log.
+
+    Of several stores those that do not answer are waited for while the others are served.
+    """
+
+    async def reach(worker: Worker) -> StoreUnavailable | None:
         store, plan = worker.store, worker.plan
-        await store.arun(store.any(plan.queues, plan.names, worker.routes.known))
+        try:
+            await store.arun(store.any(plan.queues, plan.names, worker.routes.known))
+        except StoreUnavailable as error:
+            return error
+        return None
+
+    silent = [error for error in await asyncio.gather(*map(reach, workers)) if error is not None]
+    if silent and len(silent) == len(workers):
+        raise silent[0]
+    for error in silent:
+        log.warning("%s; its jobs wait until it answers, the other stores are served", error)

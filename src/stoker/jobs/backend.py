@@ -19,6 +19,9 @@ class Backend(Follower, Protocol):
     def defaults(self) -> Defaults:
         """What the settings say where a job says nothing. The same object as long as nothing has changed."""
 
+    def home(self, store: str) -> str:
+        """Name the store that new jobs go to whose definition names this one: none that is retiring."""
+
     def enqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
         """Store all drafts or none, in the caller's transaction if one is given; handles in input order."""
 

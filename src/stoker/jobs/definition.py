@@ -39,6 +39,13 @@ class JobDefinition(DefinedJob[R_co], Generic[P, R_co]):
         return self._backend
 
     @property
+    def store(self) -> str:
+        """Name of the store that it goes to; a retiring one only where ``using(store=…)`` says so."""
+        if self._terms.store or not self.rules.store:
+            return self._terms.store or "default"
+        return self._backend.home(self.rules.store)
+
+    @property
     def queue(self) -> str:
         """The queue that it goes to unless an enqueue says otherwise."""
         return self._terms.queue or self.rules.queue or self._backend.defaults.queue

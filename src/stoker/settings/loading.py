@@ -107,8 +107,14 @@ def _resolved(store: StoreSettings, at: Key, default: str | None, entries: Mappi
 def _check_retiring(keys: Keys, entries: Mapping[Key, Entry]) -> None:
     for name in keys.retiring:
         if name not in keys.stores:
+            origin = entries[("retiring",)].origin
+            if name == "default":
+                raise ConfigurationError(
+                    f"retiring: the default store gets the jobs that a retiring one gets no more; give the old one a "
+                    f"name under stores, and queue.uri the new one's URL ({origin})"
+                )
             known = f"there are {', '.join(keys.stores)}" if keys.stores else "there is no stores section"
-            raise ConfigurationError(f"retiring: no store is named {name!r}; {known} ({entries[('retiring',)].origin})")
+            raise ConfigurationError(f"retiring: no store is named {name!r}; {known} ({origin})")
 
 
 def _tell_unused(keys: Keys, entries: Mapping[Key, Entry]) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from stoker.settings.schema import dotted, leaves
 from stoker.settings.values import (
@@ -28,7 +28,6 @@ from stoker.settings.values import (
 UNUSED: Final = frozenset(
     {
         "queue.dangerously_flush",
-        "retiring",
     }
 )
 """Keys that are read, but that nothing acts upon yet; whoever sets one is told."""
@@ -165,6 +164,17 @@ class Settings(Keys, frozen=True, kw_only=True):
         """
         stores = {"default": self.queue, **self.stores}
         return {name: store.uri for name, store in stores.items() if store.uri is not None}
+
+    def of_store(self, name: str) -> Settings:
+        """Give the settings of a worker of one store: its queues, unless it names none, and its poll interval."""
+        own = self.stores.get(name)
+        if own is None:
+            return self
+        shared = self.queue
+        queue = structs.replace(
+            own, queues=own.queues or shared.queues, poll_interval=own.poll_interval or shared.poll_interval
+        )
+        return structs.replace(self, queue=queue)
 
     def shown(self) -> list[tuple[str, str, str]]:
         """Give every key with its value and origin as text, secrets masked."""

@@ -26,6 +26,9 @@ class Shelf:
         self.stored: StoredJob | None = None
         self.timeouts: list[float | None] = []
 
+    def home(self, store: str) -> str:
+        return store
+
     def enqueue(self, drafts: Sequence[Draft[R]], transaction: object | None = None) -> list[JobHandle[R]]:
         handles = [self._put(draft) for draft in drafts]
         self.transactions.append(transaction)
