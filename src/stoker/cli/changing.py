@@ -79,7 +79,7 @@ def change(
     operations = asked.operations(store)
     count = operations.count(only)
     click.echo(f"{number_of(count)} {'matches' if count == 1 else 'match'}", err=asked.as_json)
-    if not dry_run and count and not by_id and not _agreed(verb, count):
+    if not dry_run and count and not by_id and not agreed(verb, count):
         click.echo("nothing was changed", err=True)
         return ExitCode.FAILURE
     running = operations.count(msgspec.structs.replace(only, states=(State.RUNNING,))) if verb == "cancel" else 0
@@ -105,7 +105,8 @@ def _applicable(verb: str, only: Filter, how: Change) -> Filter:
     return msgspec.structs.replace(only, states=states)
 
 
-def _agreed(verb: str, count: int) -> bool:
+def agreed(verb: str, count: int) -> bool:
+    """Ask whether to go on, where somebody looks at a terminal who did not say yes before."""
     if current().yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     return click.confirm(f"{verb} {number_of(count)}?", err=True)

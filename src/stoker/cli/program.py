@@ -17,7 +17,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("stoker.cli.start:worker", "Perform jobs; the same as start --worker."),
     "enqueue": ("stoker.cli.enqueue:enqueue", "Enqueue a job by its name."),
     "jobs": ("stoker.cli.jobs:jobs", "List, show, cancel, retry, replay, promote and delete jobs."),
-    "queues": ("stoker.cli.queues:queues", "List, pause and resume queues."),
+    "queues": ("stoker.cli.queues:queues", "List, pause and resume queues; move their jobs."),
     "names": ("stoker.cli.names:names", "List, pause and resume job names."),
     "periodic": ("stoker.cli.periodic:periodic", "List, run, pause, resume, add and remove periodic entries."),
     "workers": ("stoker.cli.workers:workers", "List the live workers."),

@@ -1,10 +1,11 @@
-"""`stoker queues`: which queues there are, and which are paused."""
+"""`stoker queues`: which queues there are, which are paused, and how their jobs move to another store."""
 
 from __future__ import annotations
 
 import click
 
 from stoker.cli.invocation import Family, current
+from stoker.cli.moving import move
 from stoker.cli.output import print_json, print_table
 from stoker.cli.pausing import pause, resume
 from stoker.cli.stores import store_option
@@ -13,7 +14,7 @@ from stoker.core.job import State
 
 @click.group(cls=Family)
 def queues() -> None:
-    """List, pause and resume queues."""
+    """List, pause and resume queues, and move their jobs to another store."""
 
 
 @queues.command("list")
@@ -42,3 +43,6 @@ def pause_queues(queues: tuple[str, ...], store: str | None) -> None:
 def resume_queues(queues: tuple[str, ...], store: str | None) -> None:
     """Let workers take jobs of these queues again."""
     resume("queue", queues, store)
+
+
+queues.add_command(move)

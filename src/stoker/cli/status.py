@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from stoker.cli.invocation import Verb, current
+from stoker.cli.outlooks import outlook_lines, outlook_of, plain_outlook
 from stoker.cli.output import number_of, print_json, print_table, with_times
 from stoker.cli.stores import shown_url
 from stoker.core.job import WAITING, State
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
 def status(store: str | None) -> None:
     """Say how the stores stand: lag, states, rates, and what nobody serves."""
     names = [store] if store else current().store_names()
-    found = [_status(name) for name in names]
+    retiring = current().target().settings.retiring
+    found = [(status := _status(name), outlook_of(name, status)) for name in names]
     if current().as_json:
-        print_json({"stores": [_plain(one) for one in found]})
+        plain = [{**_plain(status), **plain_outlook(seen, retiring=status.name in retiring)} for status, seen in found]
+        print_json({"stores": plain})
         return
-    for number, one in enumerate(found):
+    for number, (status, seen) in enumerate(found):
         if number:
             click.echo()
-        _print(one)
+        _print(status)
+        for line in outlook_lines(status.name, seen, retiring=status.name in retiring, asked=bool(store)):
+            click.echo(line)
 
 
 def _status(name: str) -> StoreStatus:

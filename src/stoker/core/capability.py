@@ -30,6 +30,10 @@ class Capability(Flag):
     """`edit`, `move`: change waiting jobs."""
     RESTORE = auto()
     """`restore`: import jobs with their states."""
+    HOLD = auto()
+    """`hold`, `holds`, `last_due`: waiting jobs can be taken out, whatever their time, to be moved elsewhere."""
+    RECEIVE = auto()
+    """`receive`: jobs of another store are taken in as they stand, each once, however often that is repeated."""
     EXPIRY = auto()
     """`expire`: jobs that were not started in time are cancelled."""
     NOTE = auto()

@@ -238,6 +238,8 @@ class StoredJob(msgspec.Struct, frozen=True):
     """Available, but waiting at its gates."""
     expires: int | None = None
     """When it is cancelled unless its first attempt has begun."""
+    unique: UniqueKey | None = None
+    """Its key, whoever has that now."""
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -35,6 +35,7 @@ from stoker.core.job import (
     WorkerInfo,
 )
 from stoker.core.limits import Admitted, Rule
+from stoker.core.moving import Hold
 from stoker.core.note import Note
 from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
@@ -266,6 +267,30 @@ class Store(ABC):
     def restore(self, jobs: Sequence[StoredJob], call: CallId) -> Command[list[Enqueued]]:
         """Import jobs with their states and times."""
         self._refuse("restore", Capability.RESTORE)
+
+    def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
+        """Take up to ``limit`` waiting jobs that match, oldest first, out of everybody's reach; give them as they were.
+
+        They run under ``token`` then, due or not, and no lease ends that: only `settle` lets them go. Members of
+        batches stay. A repeat takes nothing new and answers those still held; so does a ``limit`` of 0.
+        """
+        self._refuse("hold", Capability.HOLD)
+
+    def holds(self) -> Command[list[Hold]]:
+        """Give what is held, the longest first."""
+        self._refuse("holds", Capability.HOLD)
+
+    def last_due(self) -> Command[int | None]:
+        """Give the latest instant for which a job is scheduled or to be retried; None where there is none."""
+        self._refuse("last_due", Capability.HOLD)
+
+    def receive(self, jobs: Sequence[StoredJob], call: CallId) -> Command[list[Enqueued]]:
+        """Take in waiting jobs of another store with their counters, times and errors; all or none, in input order.
+
+        What is due by the clock of this store is available. One whose unique key is taken here is not stored again and
+        answered as duplicate. A repeat of ``call`` stores nothing, however late: these receipts are not pruned.
+        """
+        self._refuse("receive", Capability.RECEIVE)
 
     def note(self, notes: Sequence[Note]) -> Command[frozenset[JobId]]:
         """Keep progress, checkpoints and log lines of running jobs, and tell of which jobs; the last note wins.

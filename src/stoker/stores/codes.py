@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from stoker.core.job import JobId, QueueCount, State
+from stoker.core.unique import UniqueKey
 
 STATES: Final = (
     State.SCHEDULED,
@@ -49,6 +50,13 @@ def state_of(code: int) -> State:
     if code == GATED:
         return State.AVAILABLE
     return STATES[code - 1] if 1 <= code <= len(STATES) else State.DISCARDED
+
+
+def key_of(key: str | None, states: int | None) -> UniqueKey | None:
+    """Give the unique key of a stored job; bit n of ``states``: it is taken while the job is in state n."""
+    if not key:
+        return None
+    return UniqueKey(key, tuple(state.value for state, code in CODES.items() if (states or 0) >> code & 1))
 
 
 def counted(rows: Iterable[Sequence[Any]]) -> list[QueueCount]:

@@ -147,6 +147,15 @@ class Contents:
         self.to_available(row, self.now)
         row.token = None
 
+    def withdraw(self, row: Row) -> None:
+        """Take a waiting job out of where it waits, for somebody who then holds it."""
+        self._leave(row)
+
+    def wait_for_retry(self, row: Row) -> None:
+        """Let a scheduled job be one that waits for its next attempt."""
+        row.state = State.RETRYABLE
+        self._follow(row)
+
     def tell(self, row: Row, kind: int) -> None:
         """Write into a batch's ledger what a member came to."""
         batch = self.batches.get(BatchId(row.job.batch or ""))

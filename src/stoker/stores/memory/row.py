@@ -116,4 +116,5 @@ def stored(row: Row) -> StoredJob:
         gates=job.gates,
         gated=row.gated,
         expires=row.expires,
+        unique=job.unique,
     )

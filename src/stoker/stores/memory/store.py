@@ -29,6 +29,7 @@ from stoker.core.job import (
     WorkerInfo,
 )
 from stoker.core.limits import Admitted, Rule
+from stoker.core.moving import Hold, as_new
 from stoker.core.note import Note
 from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
@@ -38,7 +39,7 @@ from stoker.drivers.forks import follow_forks
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
-from stoker.stores.memory import batches, control, intake, look, noting, overriding, periodic, upkeep, work
+from stoker.stores.memory import batches, control, intake, look, moving, noting, overriding, periodic, upkeep, work
 from stoker.stores.memory.contents import Contents
 
 T = TypeVar("T")
@@ -78,6 +79,8 @@ class MemoryStore(Store):
         | Capability.TAGS
         | Capability.RECEIPTS
         | Capability.HISTORY
+        | Capability.HOLD
+        | Capability.RECEIVE
     )
 
     def __init__(self, clock: Clock | None = None, url: str = "memory://") -> None:
@@ -237,6 +240,19 @@ class MemoryStore(Store):
 
     def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
         return _command("override_history", lambda contents: overriding.history(contents, name, limit), writes=False)
+
+    def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
+        return _command("hold", lambda contents: moving.hold(contents, only, limit, token, worker), Retry.KEYED)
+
+    def holds(self) -> Command[list[Hold]]:
+        return _command("holds", moving.holds, writes=False)
+
+    def last_due(self) -> Command[int | None]:
+        return _command("last_due", moving.last_due, writes=False)
+
+    def receive(self, jobs: Sequence[StoredJob], call: CallId) -> Command[list[Enqueued]]:
+        check_enqueue([as_new(job) for job in jobs])
+        return _command("receive", lambda contents: moving.receive(contents, jobs, call), Retry.KEYED)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return _command("beat", lambda contents: look.beat(contents, worker, ttl))

@@ -46,7 +46,7 @@ def claim(
     if held is None:
         rows = [row for queue, limit in demand.items() for row in _first(contents, queue, names, routes, limit, oldest)]
         if rows:
-            contents.leases[token] = _lease(contents, rows, token, worker, lease)
+            contents.leases[token] = lease_to(contents, rows, token, worker, lease)
     else:
         rows = list(held.rows.values())
     return Claimed([_claim_of(row, token) for row in rows], contents.due.earliest(), contents.now)
@@ -116,7 +116,8 @@ def _first(
     return take_first(lanes, limit) if lanes else []
 
 
-def _lease(contents: Contents, rows: Iterable[Row], token: Token, worker: str, lease: int) -> Lease:
+def lease_to(contents: Contents, rows: Iterable[Row], token: Token, worker: str, lease: int) -> Lease:
+    """Let rows run under a token."""
     now = contents.now
     held = Lease(now + lease, worker)
     for row in rows:

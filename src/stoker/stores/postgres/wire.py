@@ -9,7 +9,7 @@ import msgspec
 
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
 from stoker.core.limits import read
-from stoker.stores.codes import row_ids, state_of
+from stoker.stores.codes import key_of, row_ids, state_of
 
 STATE: Final = """(CASE WHEN job.state = 0 THEN 2 WHEN job.state = 2 AND NOT EXISTS (SELECT FROM stoker.ready
     WHERE ready.queue = job.queue AND ready.route = job.route AND ready.name = job.name
@@ -57,6 +57,8 @@ JOB_COLUMNS: Final = (
     "checkpoint",
     "gates",
     "start_by",
+    "slot",
+    "slot_states",
 )
 
 ERRORS: Final = """(
@@ -88,6 +90,7 @@ def stored(row: Any) -> StoredJob:
     fields: dict[str, Any] = dict(zip(JOB_COLUMNS, columns, strict=True))
     fields["gates"] = read(fields["gates"])
     fields["expires"] = fields.pop("start_by")
+    fields["unique"] = key_of(fields.pop("slot"), fields.pop("slot_states"))
     return StoredJob(
         id=JobId(id),
         state=state_of(state),

@@ -29,7 +29,7 @@ def find(scripts: Scripts, only: Filter, limit: int, before: JobId | None) -> Ca
         found: list[StoredJob] = []
         onward = bound
         while len(found) < limit:
-            rows, onward = yield from _page(scripts, only, limit - len(found), onward, newest=True)
+            rows, onward = yield from page(scripts, only, limit - len(found), onward, newest=True)
             found += rows
             if not onward:
                 break
@@ -47,7 +47,7 @@ def change(scripts: Scripts, verb: str, only: Filter, limit: int, *, force: bool
         ids: list[JobId] = []
         onward, more = "", False
         while True:
-            rows, onward = yield from _page(scripts, only, PAGE, onward, newest=False)
+            rows, onward = yield from page(scripts, only, PAGE, onward, newest=False)
             if rows:
                 chosen = msgspec.structs.replace(only, ids=tuple(job.id for job in rows))
                 changed = yield from _change(scripts, verb, chosen, limit - len(ids), force=force)
@@ -71,7 +71,7 @@ def _change(scripts: Scripts, verb: str, only: Filter, limit: int, *, force: boo
         onward = following
 
 
-def _page(
+def page(
     scripts: Scripts, only: Filter, limit: int, bound: str, *, newest: bool
 ) -> Course[tuple[list[StoredJob], str]]:
     """Read on from a bound; give the jobs that match, and where to go on, '' when there is nothing more."""

@@ -29,6 +29,7 @@ from stoker.core.job import (
     WorkerInfo,
 )
 from stoker.core.limits import Admitted, Rule
+from stoker.core.moving import MOVING, Hold, as_new
 from stoker.core.note import Note
 from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
@@ -38,7 +39,7 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
-from stoker.stores.redis import batches, control, intake, look, noting, overriding, periodic, work
+from stoker.stores.redis import batches, control, intake, look, moving, noting, overriding, periodic, work
 from stoker.stores.redis.commands import Scripts
 from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
@@ -83,6 +84,8 @@ class RedisStore(Store):
         | Capability.TAGS
         | Capability.RECEIPTS
         | Capability.HISTORY
+        | Capability.HOLD
+        | Capability.RECEIVE
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
@@ -265,6 +268,21 @@ class RedisStore(Store):
 
     def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
         return self._scripts.command("override_history", [name, limit], overriding.read, script="overrides")
+
+    def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
+        return self._scripts.walk("hold", moving.hold(self._scripts, only, limit, token, worker))
+
+    def holds(self) -> Command[list[Hold]]:
+        return self._scripts.command("holds", [MOVING], moving.holds)
+
+    def last_due(self) -> Command[int | None]:
+        return self._scripts.command("last_due", [], lambda due: None if due is None else int(due))
+
+    def receive(self, jobs: Sequence[StoredJob], call: CallId) -> Command[list[Enqueued]]:
+        new = [as_new(job) for job in jobs]
+        check_enqueue(new)
+        args, read = moving.receive_args(jobs, new, call), intake.unique_answers(new)
+        return self._scripts.command("receive", args, read, Retry.KEYED)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return self._scripts.command("beat", look.beat_args(worker, ttl), lambda _: None)

@@ -12,6 +12,7 @@ import msgspec
 from stoker.core.job import AttemptFailure, Claim, JobId, NewJob, State, StoredJob, Token
 from stoker.core.limits import read as read_gates
 from stoker.errors import EnqueueError
+from stoker.stores.codes import key_of
 
 STATES: Final = (
     State.SCHEDULED,
@@ -70,6 +71,8 @@ class JobRow(msgspec.Struct, array_like=True):
     progress: str | None = None
     checkpoint: str | None = None
     expires: int | None = None
+    key: str | None = None
+    key_states: int = 0
 
 
 _job_rows = msgspec.json.Decoder(list[JobRow])
@@ -215,4 +218,5 @@ def _stored(row: JobRow) -> StoredJob:
         gates=read_gates(row.gates),
         gated=row.state == GATED,
         expires=row.expires,
+        unique=key_of(row.key, row.key_states),
     )

@@ -24,12 +24,13 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.moving import Hold
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
 from stoker.stores.base import check_enqueue
 from stoker.stores.holding.store import HoldingStore
-from stoker.stores.sidekiq import control, look, presence, upkeep, work
+from stoker.stores.sidekiq import control, look, moving, presence, upkeep, work
 from stoker.stores.sidekiq.commands import Scripts
 from stoker.stores.sidekiq.intake import intake
 from stoker.stores.sidekiq.urls import parse
@@ -59,6 +60,7 @@ class SidekiqStore(HoldingStore):
         | Capability.SIGNALS
         | Capability.TAGS
         | Capability.RECEIPTS
+        | Capability.HOLD
     )
 
     def __init__(self, url: str, *, shown: str | None = None, clock: Clock | None = None) -> None:
@@ -150,6 +152,15 @@ class SidekiqStore(HoldingStore):
 
     def _change(self, verb: str, only: Filter, limit: int) -> Command[Changed]:
         return self._scripts.walk(verb, control.change(self._scripts, verb, only, limit, self._parsed.stamps))
+
+    def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
+        return self._scripts.walk("hold", moving.hold(self._scripts, only, limit, token, worker), Retry.KEYED)
+
+    def holds(self) -> Command[list[Hold]]:
+        return self._scripts.walk("holds", moving.holds(self._scripts))
+
+    def last_due(self) -> Command[int | None]:
+        return self._scripts.command("last_due", [], moving.last_due)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return self._scripts.walk("beat", presence.beat(self._scripts, worker, ttl))

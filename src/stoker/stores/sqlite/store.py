@@ -31,6 +31,7 @@ from stoker.core.job import (
     WorkerInfo,
 )
 from stoker.core.limits import Admitted, Rule
+from stoker.core.moving import Hold, as_new
 from stoker.core.note import Note
 from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
@@ -47,6 +48,7 @@ from stoker.stores.sqlite import (
     gates,
     intake,
     look,
+    moving,
     noting,
     overriding,
     periodic,
@@ -102,6 +104,8 @@ class SqliteStore(Store):
         | Capability.TAGS
         | Capability.RECEIPTS
         | Capability.HISTORY
+        | Capability.HOLD
+        | Capability.RECEIVE
     )
 
     def __init__(
@@ -317,6 +321,23 @@ class SqliteStore(Store):
     def override_history(self, name: str, limit: int) -> Command[list[Overriding]]:
         step = Sql(overriding.HISTORY, {"name": name, "limit": limit})
         return Command("override_history", (step,), overriding.read, writes=False)
+
+    def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
+        return Command("hold", moving.hold_steps(only, limit, token, worker), moving.held, Retry.KEYED)
+
+    def holds(self) -> Command[list[Hold]]:
+        return Command("holds", (Sql(moving.HOLDS, {}),), moving.holds, writes=False)
+
+    def last_due(self) -> Command[int | None]:
+        return Command("last_due", (Sql(moving.LAST_DUE, {}),), moving.last_due, writes=False)
+
+    def receive(self, jobs: Sequence[StoredJob], call: CallId) -> Command[list[Enqueued]]:
+        new = [as_new(job) for job in jobs]
+        check_enqueue(new)
+        if not new:
+            return Command("receive", (), lambda _: [], writes=False)
+        steps, read = moving.receive_steps(jobs, new, call), unique.unique_answers(new, sort_out(new))
+        return Rings("receive", steps, read, Retry.KEYED, queues=frozenset(job.queue for job in new))
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return Command("beat", (look.beat_step(worker, ttl),), lambda _: None, durable=False)

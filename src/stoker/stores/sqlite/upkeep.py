@@ -132,12 +132,13 @@ SELECT CAST((SELECT json_group_array(CAST(id AS TEXT)) FROM ({_EXPIRED} LIMIT :l
 
 PRUNE: Final = f"DELETE FROM stoker_job NOT INDEXED WHERE id IN ({_EXPIRED} LIMIT :limit)"
 
-# Receipts are numbered in the order of their calls, so the oldest are at the head.
+# Receipts are numbered in the order of their calls, so the oldest are at the head; those of `receive` stay.
 DELETE_RECEIPTS: Final = """
 DELETE FROM stoker_call
-WHERE first IN (SELECT first FROM stoker_call ORDER BY first LIMIT :limit) AND at < :now - :kept"""
+WHERE first IN (SELECT first FROM stoker_call WHERE at <= :now ORDER BY first LIMIT :limit) AND at < :now - :kept"""
 
-MORE_RECEIPTS: Final = "SELECT (SELECT at < :now - :kept FROM stoker_call ORDER BY first LIMIT 1) AS more"
+MORE_RECEIPTS: Final = """
+SELECT (SELECT at < :now - :kept FROM stoker_call WHERE at <= :now ORDER BY first LIMIT 1) AS more"""
 
 # A rate whose bucket is full again is as good as one that was never used.
 FORGET_BUCKETS: Final = """

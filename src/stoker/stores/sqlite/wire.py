@@ -12,7 +12,7 @@ import msgspec
 
 from stoker.core.job import AttemptFailure, Claim, JobId, StoredJob, Token
 from stoker.core.limits import read as read_gates
-from stoker.stores.codes import GATED, state_of
+from stoker.stores.codes import GATED, key_of, state_of
 
 T = TypeVar("T")
 
@@ -69,6 +69,8 @@ class JobRow(msgspec.Struct, array_like=True):
     progress: str | None
     checkpoint: str | None
     expires: int | None
+    key: str | None
+    key_states: int | None
 
 
 _job_rows = msgspec.json.Decoder(list[JobRow])
@@ -104,7 +106,8 @@ JOB_ROW: Final = f"""json_array(CAST(job.id AS TEXT), {_number("state")}, {_text
     {_number("priority", "max_attempts", "starts", "failures", "crashes", "snoozes", "run_at", "enqueued_at")},
     {_number("started_at", "finished_at", "keep", "keep_failed")}, {_text("result", "worker", "route", "meta")},
     {_number("version", "crash_limit")}, {_text("parent", "root", "origin", "gates")}, {ERRORS},
-    {_text("progress", "checkpoint")}, {_number("start_by")})"""
+    {_text("progress", "checkpoint")}, {_number("start_by")},
+    {_text("slot")}, {_number("slot_states")})"""
 """The fields of `JobRow`, from a row called ``job``."""
 
 # A job that is kept for no time expires at the instant at which it ends, and all steps of a unit share one instant.
@@ -203,6 +206,7 @@ def _stored(row: JobRow) -> StoredJob:
         gates=read_gates(row.gates),
         gated=row.state == GATED,
         expires=row.expires,
+        unique=key_of(row.key, row.key_states),
     )
 
 

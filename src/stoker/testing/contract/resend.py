@@ -34,6 +34,7 @@ from stoker.testing.contract.base import (
     job_in,
 )
 from stoker.testing.contract.coordinate import worker
+from stoker.testing.contract.moving import elsewhere
 from stoker.testing.fake_clock import FakeClock
 
 
@@ -75,6 +76,16 @@ def unique_case(store: Store, _clock: FakeClock) -> Command[Any]:
         job(unique=UniqueKey("c", on_conflict="raise")),
     ]
     return store.enqueue(jobs, new_call())
+
+
+def hold_case(store: Store, _clock: FakeClock) -> Command[Any]:
+    enqueue(store, job(), job(due=Due(MINUTE)), job(labels=("x",)), job(unique=UniqueKey("key")))
+    return store.hold(Filter(), 3, new_token(), "move to elsewhere")
+
+
+def receive_case(store: Store, clock: FakeClock) -> Command[Any]:
+    there = elsewhere(run_at=clock.now() + HOUR, errors=(failure(),), unique=UniqueKey("key"))
+    return store.receive([there, elsewhere(), elsewhere(labels=("x",), checkpoint="1")], new_call())
 
 
 def claim_case(store: Store, _clock: FakeClock) -> Command[Any]:
@@ -197,6 +208,8 @@ CASES: Final[Mapping[str, Case]] = {
     "enqueue of unique keys": Case(unique_case, Capability.UNIQUE | Capability.SCHEDULE, same_answer=True),
     "enqueue with routes": Case(routed_case, Capability.UNIQUE, same_answer=True),
     "claim": Case(claim_case, same_answer=True),
+    "hold": Case(hold_case, Capability.HOLD | Capability.UNIQUE, same_answer=True),
+    "receive": Case(receive_case, Capability.RECEIVE, same_answer=True),
     "extend": Case(extend_case, same_answer=True),
     "settle": Case(settle_case),
     "settle with follow-ups": Case(then_case, Capability.ATOMIC | Capability.UNIQUE | Capability.SCHEDULE),

@@ -19,6 +19,7 @@ from stoker.testing.contract.limit_races import LimitRaceContract
 from stoker.testing.contract.limits import GateContract, GatedControlContract, RateContract, SequenceContract
 from stoker.testing.contract.lines import LinesContract
 from stoker.testing.contract.model import ModelContract
+from stoker.testing.contract.moving import HoldContract, ReceiveContract
 from stoker.testing.contract.note import NoteContract
 from stoker.testing.contract.overrides import OverrideContract
 from stoker.testing.contract.periodic import PauseEntryContract, RegisterContract, RemoveEntryContract, TickContract
@@ -51,6 +52,8 @@ class StoreContract(
     KeepingContract,
     ExpiryContract,
     ReplayContract,
+    HoldContract,
+    ReceiveContract,
     JoiningContract,
     UniqueContract,
     ConflictContract,

@@ -22,7 +22,8 @@ local function row(id, r)
     f.version, f.crash_limit, f.parent, f.root, f.labels, f.origin,
     r.limited and cjson.encode(call('HGET', k_gates, id) or '') or 'null', '[' .. string.gsub(errors, '\n', ',') .. ']',
     text_or_null(r.noted and call('HGET', k_notes, id .. 'p')),
-    text_or_null(r.noted and call('HGET', k_notes, id .. 'c')), (f.expires and whole(f.expires) or 'null') .. '],',
+    text_or_null(r.noted and call('HGET', k_notes, id .. 'c')), f.expires and whole(f.expires) or 'null',
+    f.key ~= '' and '"' .. f.key .. '",' .. f.mask .. '],' or 'null,0],',
   }, ',')
 end
 

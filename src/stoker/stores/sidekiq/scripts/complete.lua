@@ -1,10 +1,11 @@
 -- keys: leases holders busy crashes processed failed processed_today failed_today
 -- uses: closing ending
--- The endings that leave nothing: per claim its token and ids.
+-- The endings that leave nothing: per claim its token and ids. What was held to be moved was not processed.
 local refused, i, processed = {}, 2, 0
 for claim = 1, tonumber(ARGV[2]) do
   local k_held, k_ended, token, count = KEYS[FIXED + 2 * claim - 1], KEYS[FIXED + 2 * claim], ARGV[i + 1], tonumber(ARGV[i + 2])
   i = i + 2
+  local moved = match(call('HGET', k_holders, token) or '', '^%d+ move to ')
   local ids = {}
   for first = i + 1, i + count, MOST_VALUES do
     local last = math.min(first + MOST_VALUES - 1, i + count)
@@ -24,7 +25,7 @@ for claim = 1, tonumber(ARGV[2]) do
   if #ids > 0 then
     in_parts(ids, function(...) call('HDEL', k_crashes, ...) end)
     close(token, k_held, k_ended, ids, 'completed')
-    processed = processed + #ids
+    if not moved then processed = processed + #ids end
   end
 end
 count_ended(processed, 0)
