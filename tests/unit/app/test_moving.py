@@ -26,6 +26,11 @@ T = TypeVar("T")
 HOUR = 3600 * 1_000_000
 
 
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
 class Killed(BaseException):
     """The process is gone: nothing is tidied up."""
 
@@ -119,7 +124,7 @@ def fill_quietly(source: Mortal, clock: FakeClock) -> Counter[str]:
     return before
 
 
-@pytest.mark.parametrize("death", range(6, 14))
+@pytest.mark.parametrize("death", range(8, 18))
 def test_workers_on_both_sides_perform_each_job_once_wherever_the_mover_dies(clock: FakeClock, death: int) -> None:
     source, target = two(clock)
     enqueue(source, *[job(args=str(number)) for number in range(6)])
