@@ -44,6 +44,8 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.DELETE: "delete jobs",
     Capability.PAUSE: "pause queues and names",
     Capability.EXPIRY: "`expires=`: what was not started in time is cancelled",
+    Capability.HOLD: "waiting jobs can be moved to another store",
+    Capability.RECEIVE: "waiting jobs of another store are taken in, each once",
     Capability.PRESENCE: "workers are known, with what they serve",
     Capability.SIGNALS: "workers can be told from outside to go quiet or stop",
     Capability.NOTIFY: "an enqueue wakes waiting workers, in whatever process",
