@@ -106,7 +106,7 @@ def test_status_says_when_a_retiring_store_is_empty_and_until_when_it_has_jobs(s
     old.get("send").using(at=datetime(2099, 3, 1, 9, tzinfo=UTC)).enqueue("a")
 
     said = shop("status", "--store", "legacy").stdout
-    assert "1 job for later, the last of them due at 2099-03-01 09:00:00Z\nretiring: 1 waiting, 0 running\n" in said
+    assert "1 job for later, the last of them due at 2099-03-01 09:00:00Z\nretiring: 1 job waiting, 0 running\n" in said
     (one,) = shop.answer("status", "--store", "legacy")["stores"]
     assert (one["retiring"], one["empty"], one["last_due"]) == (True, False, "2099-03-01T09:00:00Z")
     assert "retiring: 1 waiting, 0 running" in shop("doctor").stdout
