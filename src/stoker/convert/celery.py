@@ -36,7 +36,7 @@ def convert(paths: Sequence[Path], app: str | None = None) -> Conversion:
     files: list[Converted] = []
     remarks: list[Remark] = []
     jobs = calls = 0
-    for source in sources:
+    for source in filter(project.concerns, sources):
         rewriter = Rewriter(project, source, entries.get(source.module, []))
         tree = source.tree.visit(rewriter)
         tree, still = renewed(tree, source, rewriter.still_used(), _wanted(project, rewriter))

@@ -115,12 +115,12 @@ def quoted(text: str) -> str:
 
 def schedules(source: Source) -> Iterator[cst.Dict]:
     """Give the beat schedules that a file says, as dictionaries."""
-    for node in m.findall(source.tree, m.Assign(value=m.Dict())):
-        assign = cst.ensure_type(node, cst.Assign)
-        if _last_name(assign.targets[0].target) in beat.NAMES:
-            yield cst.ensure_type(assign.value, cst.Dict)
-    for node in m.findall(source.tree, m.Call(m.Attribute(m.Attribute(attr=m.Name("conf")), m.Name("update")))):
-        given = keywords(cst.ensure_type(node, cst.Call)).get("beat_schedule")
+    for assign in source.every(cst.Assign):
+        if _last_name(assign.targets[0].target) in beat.NAMES and isinstance(assign.value, cst.Dict):
+            yield assign.value
+    for call in source.every(cst.Call):
+        updates = m.matches(call, m.Call(m.Attribute(m.Attribute(attr=m.Name("conf")), m.Name("update"))))
+        given = keywords(call).get("beat_schedule") if updates else None
         if isinstance(given, cst.Dict):
             yield given
 

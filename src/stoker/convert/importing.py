@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import libcst as cst
-from libcst import matchers as m
 from libcst.codemod import CodemodContext
 from libcst.codemod.visitors import AddImportsVisitor
 
@@ -46,14 +45,14 @@ def renewed(
     for module, name, local in wanted:
         AddImportsVisitor.add_needed_import(context, module, name or None, local)
     remarks = [_still(source, name) for name in sorted(dropper.kept)]
-    return AddImportsVisitor(context).transform_module(tree), remarks
+    return (AddImportsVisitor(context).transform_module(tree) if wanted else tree), remarks
 
 
 def _still(source: Source, name: str) -> Remark:
     full = source.imported.get(name, name)
     advice = _ADVICE.get(full.rpartition(".")[2]) or _ADVICE.get(full.split(".")[1] if "." in full else "", "")
-    for node in m.findall(source.tree, m.Import() | m.ImportFrom()):
-        if name in code(node):
+    for node in source.nodes:
+        if isinstance(node, cst.Import | cst.ImportFrom) and name in code(node):
             return source.remark(node, f"{full} is still used", advice or "it has no counterpart")
     return source.remark(source.tree, f"{full} is still used", advice)
 

@@ -9,7 +9,7 @@ from typing import Final
 import libcst as cst
 from libcst import matchers as m
 
-from stoker.convert.source import Source, code, keywords, literal
+from stoker.convert.source import Source, below, code, keywords, literal
 
 _MOST_ALIASES: Final = 5
 """Names that are handed on from module to module more often are not followed."""
@@ -28,8 +28,7 @@ class Task:
         self.bound = literal(self.options["bind"]) is True if "bind" in self.options else False
         self.me = function.params.params[0].name.value if self.bound and function.params.params else "self"
         self.retries_itself = any(
-            m.matches(call, m.Call(m.Attribute(m.Name(self.me), m.Name("retry"))))
-            for call in m.findall(function, m.Call())
+            m.matches(call, m.Call(m.Attribute(m.Name(self.me), m.Name("retry")))) for call in below(function)
         )
         self.job = self.name
         """How the job is stored."""
@@ -98,28 +97,34 @@ class Project:
             source, cst.ensure_type(named, cst.Attribute).value
         )
 
+    def concerns(self, source: Source) -> bool:
+        """Tell, quickly, whether there may be something to rewrite in a file."""
+        words = {"celery", "delay", "apply_async", "CELERY", *(task.name for task in self.tasks.values())}
+        return any(word in source.text for word in words)
+
     def modules_beside(self, module: str) -> list[str]:
         """Give the modules that have jobs, but for one."""
         return sorted({task.source.module for task in self.tasks.values()} - {module})
 
     def _find_apps(self, source: Source) -> None:
-        for node in m.findall(source.tree, m.Assign(value=m.Call())):
-            assign = cst.ensure_type(node, cst.Assign)
-            call = cst.ensure_type(assign.value, cst.Call)
-            target = assign.targets[0].target
+        for assign in source.every(cst.Assign):
+            target, call = assign.targets[0].target, assign.value
+            if m.matches(target, m.Attribute(attr=m.Name("timezone"))):
+                zone = literal(call)
+                self.timezone = zone if isinstance(zone, str) else self.timezone
+            if not isinstance(call, cst.Call):
+                continue
             if source.origin(call.func) in ("celery.Celery", "celery.app.Celery") and isinstance(target, cst.Name):
                 self.apps[f"{source.module}.{target.value}"] = source
-        for node in m.findall(source.tree, m.Assign(targets=[m.AssignTarget(m.Attribute(attr=m.Name("timezone")))])):
-            zone = literal(cst.ensure_type(node, cst.Assign).value)
-            self.timezone = zone if isinstance(zone, str) else self.timezone
-        for node in m.findall(source.tree, m.Call(m.Attribute(m.Attribute(attr=m.Name("conf")), m.Name("update")))):
-            given = keywords(cst.ensure_type(node, cst.Call)).get("timezone")
+        for call in source.every(cst.Call):
+            if not m.matches(call, m.Call(m.Attribute(m.Attribute(attr=m.Name("conf")), m.Name("update")))):
+                continue
+            given = keywords(call).get("timezone")
             zone = literal(given) if given is not None else None
             self.timezone = zone if isinstance(zone, str) else self.timezone
 
     def _tasks(self, source: Source) -> Iterable[Task]:
-        for node in m.findall(source.tree, m.FunctionDef()):
-            function = cst.ensure_type(node, cst.FunctionDef)
+        for function in source.every(cst.FunctionDef):
             for decorator in function.decorators:
                 if self.task_decorator(source, decorator):
                     yield Task(source, function, decorator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import libcst as cst
@@ -14,7 +14,7 @@ from stoker.convert.calls import NotMoved, apply_async, arguments
 from stoker.convert.options import options_of
 from stoker.convert.project import Project, Task, described
 from stoker.convert.report import Remark
-from stoker.convert.source import Source, code
+from stoker.convert.source import Source, below, code
 
 _RUNS: Final = frozenset({"delay", "apply_async"})
 _HANDLES: Final[Mapping[str, str]] = {"get": "result", "revoke": "cancel"}
@@ -64,11 +64,10 @@ class Rewriter(cst.CSTTransformer):
 
     def still_used(self) -> set[str]:
         """Give the names in the old tree, outside of imports, that no conversion took away."""
-        gone = self._settled - {below for node in self.unconverted for below in _all_below(node)}
-        imports = m.findall(self.source.tree, m.Import() | m.ImportFrom())
-        gone |= {below for node in imports for below in _all_below(node)}
-        names = [cst.ensure_type(node, cst.Name) for node in m.findall(self.source.tree, m.Name())]
-        return {name.value for name in names if name not in gone}
+        gone = self._settled - {inside for node in self.unconverted for inside in below(node)}
+        imports = [node for node in self.source.nodes if isinstance(node, cst.Import | cst.ImportFrom)]
+        gone |= {inside for node in imports for inside in below(node)}
+        return {name.value for name in self.source.every(cst.Name) if name not in gone}
 
     # -- small things ------------------------------------------------------------------------------------------------
 
@@ -96,9 +95,7 @@ class Rewriter(cst.CSTTransformer):
         self.remarks.append(self.source.remark(node, what, note=True))
 
     def _settle(self, node: cst.CSTNode) -> None:
-        self._settled.add(node)
-        for child in node.children:
-            self._settle(child)
+        self._settled |= set(below(node))
 
     def _done(self, node: cst.CSTNode, text: str) -> cst.BaseExpression:
         self._settle(node)
@@ -325,8 +322,7 @@ class Rewriter(cst.CSTTransformer):
 
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         """Add the periodic entries, and say what was found and not converted."""
-        for node in m.findall(original_node, m.Attribute()):
-            attribute = cst.ensure_type(node, cst.Attribute)
+        for attribute in self.source.every(cst.Attribute):
             if attribute not in self._settled:
                 self._look_at(attribute)
         for attribute in self._asked:
@@ -347,9 +343,3 @@ class Rewriter(cst.CSTTransformer):
             self._left(node, code(node), configuration.ADVICE.get(verb, "no such thing in stoker"))
         elif isinstance(node.value, cst.Name) and verb == "delay":
             self._note(node, f"{code(node)}: {code(node.value)} is no task that was found here, so it was left alone")
-
-
-def _all_below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    yield node
-    for child in node.children:
-        yield from _all_below(child)

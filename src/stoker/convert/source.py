@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import libcst as cst
-from libcst import matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from stoker.convert.report import Remark
 from stoker.errors import ConfigurationError
 
+N = TypeVar("N", bound=cst.CSTNode)
 _EMPTY: Final = cst.Module([])
 
 
 def code(node: cst.CSTNode) -> str:
     """Write a node as source."""
     return _EMPTY.code_for_node(node).strip()
+
+
+def below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Give a node and all that is inside it."""
+    yield node
+    for child in node.children:
+        yield from below(child)
 
 
 def literal(node: cst.BaseExpression) -> object:
@@ -67,8 +74,14 @@ class Source:
             raise ConfigurationError(f"{shown}:{error.raw_line}: it is no Python: {error.message}") from error
         self.tree = self.wrapper.module
         self.positions: Mapping[cst.CSTNode, object] = self.wrapper.resolve(PositionProvider)
+        self.nodes = list(below(self.tree))
+        """All nodes of the tree."""
         self.imported: dict[str, str] = dict(self._imports())
         """What the names that are imported stand for, by their full names."""
+
+    def every(self, kind: type[N]) -> Iterator[N]:
+        """Give all nodes of a kind."""
+        return (node for node in self.nodes if isinstance(node, kind))
 
     def line(self, node: cst.CSTNode) -> int:
         """Give the line on which a node of this file's tree begins."""
@@ -90,7 +103,7 @@ class Source:
                 return ""
 
     def _imports(self) -> Iterator[tuple[str, str]]:
-        for node in m.findall(self.tree, m.Import() | m.ImportFrom()):
+        for node in self.nodes:
             if isinstance(node, cst.Import):
                 for alias in node.names:
                     full = code(alias.name)
