@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -39,7 +40,11 @@ def entry_of(project: Project, source: Source, item: cst.DictElement) -> Entry:
     draft = f"{task.name}{f'.using({chosen})' if chosen else ''}.draft({args})"
     # With `every` there is no place for a draft before it: both are taken by position.
     positional, named = (f"{when}, ", "") if when.startswith('"') else ("", f"{when}, ")
-    return Entry(task, f'periodic({positional}{draft}, {named}name="{name}"{_zone(project, when)})')
+    return Entry(task, f'periodic({positional}{draft}, {named}name="{_entry_name(name)}"{_zone(project, when)})')
+
+
+def _entry_name(name: str) -> str:
+    return re.sub(r"[^\w.:/-]+", "-", name).strip("-") or "entry"
 
 
 def _zone(project: Project, when: str) -> str:

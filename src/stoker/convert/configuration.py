@@ -18,7 +18,7 @@ SAME: Final = frozenset({"task", "job", "conf", "autodiscover_tasks", "config_fr
 ADVICE: Final[Mapping[str, str]] = {
     "send_task": "app.enqueue_by_name(name, args); app.remote(…) for a job that somebody else performs",
     "AsyncResult": "app.handle(id)",
-    "control": "stoker jobs cancel, stoker workers stop, app.operations()",
+    "control": "stoker jobs cancel, app.operations()",
     "on_after_configure": "app.periodic(…)",
     "on_after_finalize": "app.periodic(…)",
     "add_periodic_task": "app.periodic(…)",

@@ -164,6 +164,12 @@ def test_a_beat_entry_becomes_a_periodic_one(tmp_path: Path, when: str, after: s
     assert found.left == 0
 
 
+def test_the_name_of_an_entry_is_made_one_that_stoker_takes(tmp_path: Path) -> None:
+    text, _ = of(tmp_path, "app.conf.beat_schedule = {'add every 10 s!': {'task': 'p.work', 'schedule': 10}}\n")
+
+    assert text == 'app.periodic(work.draft(), every=10, name="add-every-10-s")'
+
+
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What is said of all that cannot be moved, by line."""
