@@ -192,11 +192,16 @@ def rabbitmq_url(rabbitmq_server: str) -> Iterator[str]:
     store.close()
 
 
+def miss_rabbitmq() -> None:
+    """Skip a test, or fail it in CI, where there is no broker to start."""
+    if rabbitmq() is None:
+        _miss("there is no RabbitMQ: `make servers` fetches it where apt-get is")
+
+
 @pytest.fixture(scope="module")
 def rabbitmq_of_module() -> Iterator[RabbitMq]:
     """A broker for the tests of one module that break it: it takes ten seconds to start."""
-    if rabbitmq() is None:
-        _miss("there is no RabbitMQ: `make servers` fetches it where apt-get is")
+    miss_rabbitmq()
     from tests.rigs.rabbitmq import RabbitMq
 
     with running(RabbitMq()) as broker:

@@ -9,6 +9,7 @@ import subprocess
 
 from tests.rigs.daemon import Daemon, Folder, free_port
 from tests.rigs.provision import Broker, rabbitmq
+from tests.rigs.tls import Authority
 
 _CONFIG = """
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -17,6 +18,14 @@ log.console = true
 log.console.level = warning
 vm_memory_high_watermark.relative = 0.6
 disk_free_limit.absolute = 10MB
+"""
+_TLS = """
+listeners.ssl.1 = 127.0.0.1:{port}
+ssl_options.cacertfile = {authority}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = false
 """
 # Debian's own `erl` looks for Erlang in /usr/lib, wherever it is.
 _ERL = """#!/bin/sh
@@ -28,7 +37,8 @@ exec {bin}/erlexec "$@"
 class RabbitMq:
     """A broker that may be started and stopped many times."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: Authority | None = None) -> None:
+        """With an ``authority`` it also listens for TLS, with a certificate for ``localhost``."""
         found = rabbitmq()
         assert found is not None, "there is no RabbitMQ; `make servers` fetches it"
         self._broker = found
@@ -37,6 +47,12 @@ class RabbitMq:
         self._environment = self._make_environment(found)
         config = self._folder.path / "rabbitmq.conf"
         config.write_text(_CONFIG.format(port=self.port))
+        self.tls_port = free_port()
+        if authority is not None:
+            certificate, key = authority.sign("localhost")
+            files = {"authority": authority.certificate, "certificate": certificate, "key": key}
+            with config.open("a") as file:
+                file.write(_TLS.format(port=self.tls_port, **files))
         (self._folder.path / "env.conf").touch()
         self._mapper_folder = Folder("epmd")
         mapper = next(found.erlang.glob("erts-*/bin/epmd"))

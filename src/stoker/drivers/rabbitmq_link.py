@@ -16,6 +16,8 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 from pika.spec import Basic
 
+from stoker.drivers.rabbitmq_tls import advice
+
 BURST: Final = 100
 """So many publishes go out before the loop has a turn: a call of thousands may not stop acknowledgements."""
 
@@ -39,6 +41,10 @@ class Message(NamedTuple):
 
 class LinkLost(Exception):
     """The connection or the channel ended; nobody knows what became of what was under way."""
+
+
+class Untrusted(LinkLost):
+    """TLS cannot begin, however often it is tried; the text says what to do."""
 
 
 class Refused(Exception):
@@ -258,7 +264,7 @@ class _Gathering(_Connection):  # type: ignore[misc]
 
     def _send_gathered(self) -> None:
         data, self._gathered = self._gathered, []
-        if not self.is_closed:
+        if self._transport is not None:  # else the connection has ended meanwhile
             self._transport.write(b"".join(data))
 
 
@@ -283,7 +289,9 @@ class Link:
 
         def fail(_raw: Any, error: BaseException) -> None:
             if not opened.done():
-                opened.set_exception(LinkLost(_words(error)))
+                error = _cause(error)
+                told = advice(error)
+                opened.set_exception(LinkLost(_words(error)) if told is None else Untrusted(told))
 
         def end(_raw: Any, _error: BaseException) -> None:
             for link in ended:
@@ -349,10 +357,14 @@ def _taking(future: asyncio.Future[Any]) -> Delivered:
     return take
 
 
-def _words(error: BaseException) -> str:
+def _cause(error: BaseException) -> BaseException:
     """Give what went wrong; pika wraps the cause of a failed connection several times."""
     while (inner := getattr(error, "exceptions", None) or getattr(error, "exception", None)) is not None:
         error = inner[-1] if isinstance(inner, (list, tuple)) else inner
+    return error
+
+
+def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from stoker.core.clock import Clock
 from stoker.core.command import Retry
 from stoker.drivers.bell import Bell
-from stoker.drivers.rabbitmq_link import LinkLost, Refused, Unconfirmed
+from stoker.drivers.rabbitmq_link import LinkLost, Refused, Unconfirmed, Untrusted
 from stoker.drivers.rabbitmq_loop import SideLoop
 from stoker.errors import StokerError, StoreError, StoreUnavailable
 from stoker.stores.rabbitmq.buffalo import BuffaloTopology
@@ -78,6 +78,8 @@ class Running:
                 async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
                     answer: T = await command.course(session)
                     return answer
+            except Untrusted as error:
+                raise self._unavailable(session, command, error, uncertain=uncertain) from error
             except (LinkLost, Refused) as error:
                 if isinstance(error, Refused) and error.code == _FORBIDDEN:
                     raise StoreError(f"{self._url} refused ({command.name}): {error}", store=self._url) from error
