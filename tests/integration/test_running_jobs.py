@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from stoker import State, Stoker
 from stoker.core.filters import Filter
 from stoker.core.job import JobId, NewJob, StoredJob, new_call
+from stoker.core.limits import Gate, Rule
 from tests.rigs.processes import Processes, processes, until
 
 WORKER = "tests.integration.apps.running"
@@ -27,6 +29,10 @@ class Watched:
     def enqueue(self, name: str, args: str = "{}") -> JobId:
         job = NewJob(name, args, max_attempts=3, keep=None, keep_failed=None)
         return self.store.run(self.store.enqueue([job], new_call()))[0].id
+
+    def enqueue_behind(self, gate: str, count: int) -> list[JobId]:
+        jobs = [NewJob("waits", "{}", gates=(Gate(gate),))] * count
+        return [answer.id for answer in self.store.run(self.store.enqueue(jobs, new_call()))]
 
     def job(self, id: JobId) -> StoredJob:
         return self.store.run(self.store.find(Filter(ids=(id,)), 1))[0]
@@ -91,3 +97,18 @@ def test_the_job_of_a_killed_worker_goes_on_where_it_was(watched: Watched) -> No
     until(lambda: watched.job(id).state is State.COMPLETED)
     assert watched.lines() == ["step 0", "step 1", "step 2"]
     assert watched.job(id).crashes == 1
+
+
+@pytest.mark.parametrize("watched", ["postgres_url", "redis_url"], indirect=True)
+def test_a_killed_holder_gives_its_place_back_with_its_lease(watched: Watched) -> None:
+    watched.store.run(watched.store.define([Rule("one", running=1)], replace=True))
+    ids = watched.enqueue_behind("one=", 3)
+    worker = watched.processes.start(WORKER)
+    until(watched.lines)
+    worker.kill()
+    watched.processes.start(WORKER)
+    until(lambda: len(watched.lines()) == 2)
+
+    states = Counter(watched.job(id).state for id in ids)
+    assert states == {State.RUNNING: 1, State.AVAILABLE: 2}
+    assert sum(watched.job(id).crashes for id in ids) == 1

@@ -7,6 +7,7 @@ import pytest
 from stoker.core.capability import Capability
 from stoker.core.expiry import MESSAGE, TYPE, with_expiry, without_expiry
 from stoker.core.job import Due, JobId, State, new_call
+from stoker.core.limits import Gate, Rule
 from stoker.core.settlement import Settled
 from stoker.core.unique import UniqueKey
 from stoker.stores.base import Store
@@ -166,3 +167,33 @@ class ExpiryContract(ContractTests):
         clock.advance("2m")
 
         assert len(expire(store)) == 1
+
+    @needs(Capability.EXPIRY | Capability.LIMITS)
+    def test_a_job_that_waits_at_a_gate_expires_and_leaves_its_turn_to_the_next(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        store.run(store.define([Rule("one", running=1)], replace=True))
+        holder, late, patient = enqueue(
+            store, *[job(gates=(Gate("one="),), expires=expires) for expires in (None, SOON, None)]
+        )
+        store.run(store.admit(10))
+        (claimed,) = claim(store)
+        clock.advance("61s")
+        assert (claimed.id, expire(store)) == (holder, (late,))
+        assert (state_of(store, late), state_of(store, patient)) == (State.CANCELLED, State.AVAILABLE)
+
+        assert store.run(store.admit(10)).count == 0
+        settle(store, claimed, State.COMPLETED)
+        assert store.run(store.admit(10)).count == 1
+        assert [one.id for one in claim(store)] == [patient]
+
+    @needs(Capability.EXPIRY | Capability.LIMITS)
+    def test_a_job_that_was_let_in_and_expires_gives_its_place_back(self, store: Store, clock: FakeClock) -> None:
+        store.run(store.define([Rule("one", running=1)], replace=True))
+        late, patient = enqueue(store, *[job(gates=(Gate("one="),), expires=expires) for expires in (SOON, None)])
+        store.run(store.admit(10))
+        clock.advance("61s")
+
+        assert expire(store) == (late,)
+        store.run(store.admit(10))
+        assert [one.id for one in claim(store)] == [patient]
