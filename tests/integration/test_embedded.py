@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from stoker import Stoker
+from stoker.errors import ConfigurationError
 from tests.rigs.processes import processes
 
 SCRIPT = """
@@ -85,3 +87,29 @@ def test_jobs_for_later_that_end_with_the_process_are_not_lost_without_a_word(tm
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True)
     assert "1 unfinished job(s) are lost" in done.stderr
+
+
+def test_the_embedded_worker_sees_to_periodic_jobs() -> None:
+    app, ticked = application("5s"), threading.Event()
+
+    @app.periodic(every="1s")
+    @app.job
+    async def tick() -> None:
+        ticked.set()
+
+    with app:
+        assert ticked.wait(20)
+
+
+def test_in_the_foreground_nothing_is_run_periodically() -> None:
+    app: Stoker[Any] = Stoker(settings={"workers": {"mode": "foreground"}})
+
+    @app.periodic("* * * * * *")
+    @app.job
+    def tick() -> int:
+        return 1
+
+    with app:
+        assert tick.enqueue().result(timeout=0) == 1
+    with pytest.raises(ConfigurationError, match="foreground"):
+        app.work()

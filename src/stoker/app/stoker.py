@@ -457,7 +457,7 @@ class Stoker(JobRegistry[S], Generic[S]):
         from stoker.app.working import warn_of_lost_jobs
 
         async with self.lifespan() as state:
-            (worker,) = self.make_workers(Choice(all_tags=True, periodic=False), state)
+            (worker,) = self.make_workers(Choice(all_tags=True), state)
             started(worker)
             await worker.run()
             await warn_of_lost_jobs(worker.store)
