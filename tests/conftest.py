@@ -138,6 +138,13 @@ def sidekiq_url(redis_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def gocraft_url(redis_server: str) -> Iterator[str]:
+    """A gocraft store's URL with a namespace that nobody else has."""
+    for url in _with_prefix(redis_server):
+        yield f"gocraft+{url}".replace("prefix=", "namespace=").removesuffix(":")
+
+
+@pytest.fixture
 def ruby(own_redis: Valkey) -> Iterator[Ruby]:
     """Ruby's Sidekiq on `own_redis`, because it has no namespaces."""
     if sidekiq() is None:

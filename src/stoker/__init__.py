@@ -3,7 +3,7 @@
 from stoker import errors
 from stoker.app.backend import BlockingEnqueue
 from stoker.app.stoker import Stoker
-from stoker.core.backoff import exponential, fixed, linear, power_minutes, sidekiq
+from stoker.core.backoff import exponential, fixed, gocraft, linear, power_minutes, sidekiq
 from stoker.core.duration import Duration
 from stoker.core.job import NewJob, State
 from stoker.jobs.breaker import Breaker
@@ -64,6 +64,7 @@ __all__ = [
     "errors",
     "exponential",
     "fixed",
+    "gocraft",
     "linear",
     "power_minutes",
     "sidekiq",

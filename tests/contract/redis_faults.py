@@ -12,6 +12,8 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.redis_link import Link
 from stoker.stores.base import Store
+from stoker.stores.gocraft import commands as of_gocraft
+from stoker.stores.gocraft.scripts import source as source_of_gocraft
 from stoker.stores.lua import Source
 from stoker.stores.redis import commands as of_redis
 from stoker.stores.redis.scripts import source as source_of_redis
@@ -43,6 +45,7 @@ def guarded() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(of_redis, "source", guarded(source_of_redis))
         patched.setattr(of_sidekiq, "source", guarded(source_of_sidekiq))
+        patched.setattr(of_gocraft, "source", guarded(source_of_gocraft))
         yield
 
 

@@ -19,6 +19,7 @@ URLS: Final = (
     "redis://localhost/0",
     "sidekiq+redis://localhost/0",
     "pgmq+postgresql://localhost/shop",
+    "gocraft+redis://localhost/0",
     "amqp://localhost/",
 )
 
@@ -32,8 +33,10 @@ PROMISES: Final[dict[Capability, str]] = {
     Capability.SCHEDULE: "delays and times (`delay=`, `at=`), retries with a pause",
     Capability.PROMOTION: "what is due is moved into its queue; without it, time alone makes it available",
     Capability.QUEUE_NAMES: "queues may have any name",
+    Capability.ORDER: "jobs of a queue come in their order, whatever their names",
     Capability.PRIORITY: "higher priorities run first",
     Capability.UNIQUE: "unique jobs",
+    Capability.UNIQUE_TO_START: "unique jobs until the first of them starts, or for a day",
     Capability.TRANSACTIONS: "`transaction=`: a job joins your transaction",
     Capability.RESULTS: "results",
     Capability.FIND: "look jobs up and list them",

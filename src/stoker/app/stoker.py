@@ -317,7 +317,9 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     def _backoff_of(self, name: str) -> Backoff:
         definition = self.performable.get(name)
-        return sidekiq if definition is None else definition.policy.backoff
+        if definition is None:
+            return sidekiq
+        return definition.rules.backoff or self.store(definition.store).backoff
 
     # -- workers -----------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,11 @@ def sidekiq(failures: int) -> Duration:
     return (failures - 1) ** 4 + 15
 
 
+def gocraft(failures: int) -> Duration:
+    """Wait ``failures⁴ + 15`` seconds, as gocraft/work does (``worker.go``)."""
+    return failures**4 + 15
+
+
 def exponential(base: Duration = "1s", *, factor: float = 2.0, maximum: Duration = "1d") -> Backoff:
     """Wait ``base``, then ``factor`` times as long after each further failure, never longer than ``maximum``."""
     first, most = micros(base, "base"), micros(maximum, "maximum")
@@ -56,7 +61,8 @@ def power_minutes(*, maximum: Duration = "30d") -> Backoff:
 def wait_after(failures: int, backoff: Backoff, chance: float) -> int:
     """Give the microseconds to wait after so many failures; jitter adds up to a tenth, by a chance in [0, 1).
 
-    To Sidekiq's curve it adds what Sidekiq does: up to nine seconds for each failure.
+    To Sidekiq's curve it adds what Sidekiq does, up to nine seconds for each failure; to gocraft's what gocraft does, up
+    to 29 seconds for each attempt made.
     A backoff that gives nonsense raises ConfigurationError; one that grows without end is cut at 30 days.
     """
     asked = backoff(failures)
@@ -65,5 +71,9 @@ def wait_after(failures: int, backoff: Backoff, chance: float) -> int:
     if isinstance(asked, int | float) and asked > LONGEST / SECOND:
         return LONGEST + int(LONGEST * 0.1 * chance)  # before `micros`, which refuses more than 100 years
     base = min(micros(asked, "backoff"), LONGEST)
-    spread = 9 * SECOND * failures if backoff is sidekiq else base * 0.1
+    spread = base * 0.1
+    if backoff is sidekiq:
+        spread = 9 * SECOND * failures
+    elif backoff is gocraft:
+        spread = 29 * SECOND * (failures + 1)
     return base + int(spread * chance)

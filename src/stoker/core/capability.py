@@ -57,6 +57,8 @@ class Capability(Flag):
     """Higher priority runs first."""
     UNIQUE = auto()
     """Unique keys."""
+    UNIQUE_TO_START = auto()
+    """Unique keys that are free once their holder has started, or after a day; without UNIQUE only these."""
     TRANSACTIONS = auto()
     """`on=` joins the caller's transaction."""
     LEASE = auto()
@@ -71,6 +73,8 @@ class Capability(Flag):
     """Claims are by name; unknown names wait untouched."""
     ATOMIC = auto()
     """An ending and what follows from it are one unit."""
+    ORDER = auto()
+    """Jobs of a queue come in the order in which they became available, over all names; without it only per name."""
     TAGS = auto()
     """Tags route jobs: `routes` tells which sets of tags there are."""
     RECEIPTS = auto()

@@ -134,6 +134,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, gc=False):
     args: str
     priority: int = 0
     max_attempts: int = 20
+    """0 where the store's format leaves it to who performs the job, and the job does not say."""
     starts: int = 1
     failures: int = 0
     crashes: int = 0

@@ -21,3 +21,5 @@ class UniqueKey(msgspec.Struct, frozen=True):
     within: int | None = None
     """Microseconds from the enqueue during which the key stays taken, whatever becomes of the holder."""
     on_conflict: OnConflict = "keep"
+    chosen: str = ""
+    """What the key was made of, as canonical JSON, for stores that share keys with others; empty for all arguments."""

@@ -99,11 +99,14 @@ class Unique:
         """
         if self.key is not None:
             text = b"key " + self.key.encode()  # no job's name contains a space, so this is nobody's other key
+            said = msgspec.json.encode(self.key)
         else:
-            text = job.encode() + canonical(
+            said = canonical(
                 job, "the unique key", chosen if callable(self.by) else self._selected(arguments, priority)
             )
-        return UniqueKey(hashlib.sha256(text).hexdigest(), self._states, self._within, self.on_conflict)
+            text = job.encode() + said
+        made_of = "" if self.by is None and self.key is None else said.decode()
+        return UniqueKey(hashlib.sha256(text).hexdigest(), self._states, self._within, self.on_conflict, made_of)
 
     def _selected(self, arguments: Mapping[str, object], priority: int) -> dict[str, object]:
         if self.by is None:

@@ -52,6 +52,7 @@ from stoker.runtime.stacks import log_stacks
 from stoker.runtime.threads import Threads
 from stoker.runtime.trimming import INTERVAL as TRIM_INTERVAL
 from stoker.runtime.trimming import Trimming
+from stoker.runtime.usual import Usual
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import JobOverdue, JobSlow, LeaseLost, WorkerStarted, WorkerStopped, WorkerStopping
@@ -108,6 +109,7 @@ class Worker:
             self._admission.redefine,
             lambda: self._executor.relearn(),  # noqa: PLW0108 - it is made below, of these
         )
+        self._usual = Usual(store, defaults)
         self._executor = Executor(
             definitions,
             state=state,
@@ -333,6 +335,8 @@ class Worker:
     # -- jobs --------------------------------------------------------------------------------------------------------
 
     async def _perform(self, claim: Claim, slot: Slot) -> None:
+        if not claim.max_attempts:
+            claim = self._usual.claim(claim, self._definitions[claim.name])
         try:
             outcome = await self._executor.attempt(claim, slot)
         except Exception as error:  # a fault of ours: without an ending the job would run as long as this worker
@@ -359,8 +363,9 @@ class Worker:
             self._admission.ending(claim)
         if self._overrides.said:
             claim = self._overrides.claim(claim, definition)
+        policy = self._usual.policy(definition) if self._usual.curved else definition.policy
         try:
-            settlement = decide(claim, outcome, definition.policy, chance=random.random(), worker=self.id)
+            settlement = decide(claim, outcome, policy, chance=random.random(), worker=self.id)
         except Exception as error:  # the user's backoff raised or gave nonsense
             settlement = decide(claim, Failed(error, "the job's backoff failed"), Policy(), worker=self.id)
         if self._budgets is not None:

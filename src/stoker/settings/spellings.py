@@ -25,6 +25,7 @@ _KINDS: Final = {
     "redis": "redis",
     "amqp": "amqp",
     "sidekiq": "sidekiq+redis",
+    "gocraft": "gocraft+redis",
     "pgmq": "pgmq+postgresql",
 }
 

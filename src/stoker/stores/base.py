@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NoReturn, TypeVar
 
+from stoker.core.backoff import Backoff, sidekiq
 from stoker.core.batch import BatchId, BatchMove, StoredBatch
 from stoker.core.capability import Capability
 from stoker.core.command import Command
@@ -58,6 +59,8 @@ class Store(ABC):
     capabilities: ClassVar[Capability]
     url: str
     """The store's URL with credentials masked."""
+    backoff: Backoff = staticmethod(sidekiq)
+    """How long a job waits to be tried again whose definition does not say."""
     positional: bool = False
     """Whether arguments go in by position, as a JSON array, because others who read it know no names."""
 

@@ -106,6 +106,7 @@ class RecordStore(SimpleStore[Records]):
         | Capability.RECEIPTS
         | Capability.TAGS
         | Capability.HISTORY
+        | Capability.ORDER
     )
 
     # -- verbs; what each does is said in `Store` --------------------------------------------------------------------

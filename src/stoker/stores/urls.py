@@ -56,7 +56,7 @@ def canonical_url(url: str) -> str:
 
 def usual_attempts(url: str) -> int | None:
     """Give how often others who share a store's format try a job, where they have a number; None elsewhere."""
-    return 26 if _scheme(url).startswith("sidekiq+") else None
+    return {"sidekiq": 26, "gocraft": 4}.get(_scheme(url).partition("+")[0])
 
 
 def sqlite_path(url: str, root: Path) -> Path:
@@ -131,6 +131,12 @@ def _sidekiq(wish: _Wish) -> Store:
     return SidekiqStore(wish.url, shown=mask(wish.url), clock=wish.clock)
 
 
+def _gocraft(wish: _Wish) -> Store:
+    with _extra("gocraft", "redis", wish):
+        from stoker.stores.gocraft import GocraftStore
+    return GocraftStore(wish.url, shown=mask(wish.url), clock=wish.clock)
+
+
 def _postgres(wish: _Wish) -> Store:
     with _extra("postgres", "psycopg", wish):
         from stoker.stores.postgres import PostgresStore
@@ -182,5 +188,7 @@ _OPENERS: Final[dict[str, Callable[[_Wish], Store]]] = {
     **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _redis),
     **dict.fromkeys(("sidekiq+redis", "sidekiq+rediss", "sidekiq+redis+unix"), _sidekiq),
     **dict.fromkeys(("sidekiq+redis+sentinel", "sidekiq+rediss+sentinel"), _sidekiq),
+    **dict.fromkeys(("gocraft+redis", "gocraft+rediss", "gocraft+redis+unix"), _gocraft),
+    **dict.fromkeys(("gocraft+redis+sentinel", "gocraft+rediss+sentinel"), _gocraft),
 }
 _READY: Final = f"this one has {', '.join(f'{scheme}://' for scheme in _OPENERS)}"

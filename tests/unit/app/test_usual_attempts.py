@@ -14,6 +14,7 @@ from stoker import Stoker
     [
         ({"default": "sidekiq+redis://cache"}, {}, 26),
         ({"default": "sidekiq+rediss://cache"}, {}, 26),
+        ({"default": "gocraft+redis://cache"}, {}, 4),
         ({"default": "redis://cache"}, {}, 20),
         ({"default": "memory://", "ruby": "sidekiq+redis://cache"}, {}, 20),
         ({"default": "sidekiq+redis://cache"}, {"jobs": {"max_attempts": 3}}, 3),

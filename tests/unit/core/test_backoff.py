@@ -14,6 +14,7 @@ from stoker.core.backoff import (
     Backoff,
     exponential,
     fixed,
+    gocraft,
     linear,
     power_minutes,
     sidekiq,
@@ -29,6 +30,7 @@ SECOND = 1_000_000
     ("backoff", "waits"),
     [
         (sidekiq, [15, 16, 31, 96, 271]),
+        (gocraft, [16, 31, 96, 271, 640]),
         (exponential(), [1, 2, 4, 8, 16]),
         (exponential("2s", factor=3, maximum="1m"), [2, 6, 18, 54, 60]),
         (linear(), [15, 30, 45, 60, 75]),
@@ -48,6 +50,10 @@ def test_twenty_attempts_on_the_default_curve_take_about_five_days() -> None:
     days = sum(wait_after(failures, sidekiq, 0.0) for failures in range(1, 20)) / SECOND / 86_400
 
     assert 4 < days < 6
+
+
+def test_gocrafts_curve_has_gocrafts_jitter() -> None:
+    assert [wait_after(2, gocraft, chance) / SECOND for chance in (0.0, 0.5)] == [31, 31 + 43.5]
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1, exclude_max=True))

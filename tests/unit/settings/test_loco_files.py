@@ -88,6 +88,7 @@ def test_queues_are_a_list_or_a_mapping(root: Path, write: Write) -> None:
         ("Sidekiq", "sidekiq+redis://127.0.0.1/1", "sidekiq+redis://127.0.0.1/1"),
         ("Pgmq", "postgres://localhost/app", "pgmq+postgresql://localhost/app"),
         ("Amqp", "amqps://mq", "amqps://mq"),
+        ("Gocraft", "redis://cache?namespace=work", "gocraft+redis://cache?namespace=work"),
         ("memory", "memory://", "memory://"),
     ],
 )

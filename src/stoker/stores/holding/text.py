@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Raw
 
+T = TypeVar("T")
 _SPACES: Final = re.compile(r"[ \t\r\n]*")
 
 
@@ -22,6 +23,18 @@ def edited(payload: bytes, changes: Mapping[str, bytes | None]) -> bytes:
         else:
             fields[name] = value
     return b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), value) for name, value in fields.items())
+
+
+def lenient(payload: bytes, kind: type[T]) -> T:
+    """Read an object whose ``args`` may hold what only others read: lone surrogates, and numbers without end."""
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        fields = top_level(payload)
+        args = fields.pop("args")
+        return msgspec.convert({name: json.loads(value) for name, value in fields.items()} | {"args": Raw(args)}, kind)
 
 
 def top_level(payload: bytes) -> dict[str, bytes]:

@@ -68,6 +68,7 @@ class MemoryStore(Store):
         | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
+        | Capability.UNIQUE_TO_START
         | Capability.LEASE
         | Capability.CANCEL_RUNNING
         | Capability.NOTIFY
@@ -77,6 +78,7 @@ class MemoryStore(Store):
         | Capability.EXPIRY
         | Capability.BATCH
         | Capability.TAGS
+        | Capability.ORDER
         | Capability.RECEIPTS
         | Capability.HISTORY
         | Capability.HOLD

@@ -64,6 +64,7 @@ class PgmqStore(Store):
         | Capability.FENCED
         | Capability.SELECTIVE
         | Capability.ATOMIC
+        | Capability.ORDER
         | Capability.TAGS
         | Capability.RECEIPTS
     )

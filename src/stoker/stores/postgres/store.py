@@ -96,6 +96,7 @@ class PostgresStore(Store):
         | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
+        | Capability.UNIQUE_TO_START
         | Capability.TRANSACTIONS
         | Capability.LEASE
         | Capability.CANCEL_RUNNING
@@ -106,6 +107,7 @@ class PostgresStore(Store):
         | Capability.EXPIRY
         | Capability.BATCH
         | Capability.TAGS
+        | Capability.ORDER
         | Capability.RECEIPTS
         | Capability.HISTORY
         | Capability.HOLD

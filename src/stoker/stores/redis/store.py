@@ -73,6 +73,7 @@ class RedisStore(Store):
         | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
+        | Capability.UNIQUE_TO_START
         | Capability.LEASE
         | Capability.CANCEL_RUNNING
         | Capability.NOTIFY
@@ -82,6 +83,7 @@ class RedisStore(Store):
         | Capability.EXPIRY
         | Capability.BATCH
         | Capability.TAGS
+        | Capability.ORDER
         | Capability.RECEIPTS
         | Capability.HISTORY
         | Capability.HOLD

@@ -11,6 +11,7 @@ import msgspec
 from stoker.core.command import Command, Retry
 from stoker.core.duration import SECOND
 from stoker.core.job import Order, WorkerInfo
+from stoker.stores.holding.presence import claims_of
 from stoker.stores.sidekiq.commands import Arg, Scripts
 from stoker.stores.sidekiq.failing import held
 from stoker.stores.walks import Course
@@ -51,7 +52,7 @@ def beat(scripts: Scripts, worker: WorkerInfo, ttl: int) -> Callable[[], Course[
             yield scripts.script("beat", [name, 0, 0], keys)
             return
         now, holders = yield scripts.script("holdings", [])
-        claims = dict(_claims(holders, worker.id))
+        claims = dict(claims_of(holders, worker.id))
         contents: list[Any] = []
         if claims and worker.running:
             tokens = [scripts.claim_keys(token)[0] for token in claims]
@@ -87,16 +88,6 @@ def orders(scripts: Scripts, worker: str) -> Command[list[Order]]:
         return [_ORDERS[signal] for signal in reply if signal in _ORDERS]
 
     return scripts.command("orders", [], read, Retry.NEVER, more=[scripts.key(f"{identity(worker)}-signals")])
-
-
-def _claims(holders: list[bytes], worker: str) -> list[tuple[str, int]]:
-    """Give a worker's claims, the newest first, with their times."""
-    found: list[tuple[str, int]] = []
-    for token, said in zip(holders[::2], holders[1::2], strict=True):
-        time, _, holder = said.decode(errors="replace").partition(" ")
-        if holder == worker:
-            found.append((token.decode(), int(time)))
-    return sorted(found, key=lambda claim: -claim[1])
 
 
 def _fields(worker: WorkerInfo, name: str, now: int, ttl: int) -> list[Arg]:

@@ -56,6 +56,7 @@ class SidekiqStore(HoldingStore):
         | Capability.NOTIFY
         | Capability.FENCED
         | Capability.ATOMIC
+        | Capability.ORDER
         | Capability.PRESENCE
         | Capability.SIGNALS
         | Capability.TAGS

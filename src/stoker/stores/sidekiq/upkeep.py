@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from stoker.core.duration import SECOND
 from stoker.core.job import AttemptFailure, Changed, JobId, Moved, Reclaimed, Token
+from stoker.stores.holding.reclaiming import Held, items_of
 from stoker.stores.sidekiq.commands import Arg, Scripts
 from stoker.stores.sidekiq.failing import failed_payload, held, pushed
 from stoker.stores.sidekiq.urls import Stamps
@@ -59,15 +60,14 @@ def reclaim(scripts: Scripts, limit: int, tokens: Sequence[Token], stamps: Stamp
         discarded: list[JobId] = []
         for token in over:
             now, fields, crashes = yield scripts.script("held", [], scripts.claim_keys(token)[:1])
-            items = _items(fields, crashes)
             keys = scripts.claim_keys(token)[:1]
             args: list[Arg] = [token, int(bool(tokens))]
             spent: set[bytes] = set()
-            for id, value, died, counted in items:
-                words, dead = _back(id, value, died, int(now), stamps, scripts, keys, counted=counted)
+            for item in items_of(fields, crashes):
+                words, dead = _back(item, int(now), stamps, scripts, keys)
                 args += words
                 if dead:
-                    spent.add(id)
+                    spent.add(item.id)
             for id in (yield scripts.script("reclaim", args, keys)):
                 (discarded if id in spent else available).append(JobId(id.decode(errors="replace")))
         return Reclaimed(tuple(available), (), tuple(discarded))
@@ -75,43 +75,20 @@ def reclaim(scripts: Scripts, limit: int, tokens: Sequence[Token], stamps: Stamp
     return course
 
 
-def _items(fields: list[bytes], crashes: list[bytes]) -> list[tuple[bytes, bytes, int, bool]]:
-    """Give id and value of each job that a claim holds, its crashes so far, and whether this one counts."""
-    told = dict(zip(fields[::2], fields[1::2], strict=True))
-    died = dict(zip(fields[::2], map(int, crashes), strict=True))
-    items: list[tuple[bytes, bytes, int, bool]] = []
-    for id, value in told.items():
-        if not (id.startswith(b"\0") or value.startswith(b"\0")):
-            begun = not died[id] or b"\0" + id in told
-            items.append((id, value, died[id], begun and b"\0stopping" not in told))
-    return sorted(items, key=lambda item: int(item[1].partition(b" ")[0]))
-
-
-def _back(
-    id: bytes,
-    value: bytes,
-    died: int,
-    now: int,
-    stamps: Stamps,
-    scripts: Scripts,
-    keys: list[str],
-    *,
-    counted: bool,
-) -> tuple[list[Arg], bool]:
-    queue, payload = held(value)
-    crashes = died + counted
+def _back(item: Held, now: int, stamps: Stamps, scripts: Scripts, keys: list[str]) -> tuple[list[Arg], bool]:
+    queue, payload = held(item.value)
     try:
         job: Payload | None = read_payload(payload)
     except UNREADABLE:
         job = None
-    if counted and job is not None and crashes >= job.stoker.crash_limit:
+    if item.counted and job is not None and item.crashes >= job.stoker.crash_limit:
         error = AttemptFailure(
-            job.failures + crashes, now, "LeaseExpired", f"its worker died {crashes} times while it ran"
+            job.failures + item.crashes, now, "LeaseExpired", f"its worker died {item.crashes} times while it ran"
         )
         action = "dead" if job.buried and job.stoker.keep_failed != 0 else "drop"
-        return [id, action, 0, queue, crashes, failed_payload(job, payload, error, now, stamps)], True
+        return [item.id, action, 0, queue, item.crashes, failed_payload(job, payload, error, now, stamps)], True
     keys.append(scripts.queue(queue))
-    return [id, "back", len(keys), queue, crashes, payload], False
+    return [item.id, "back", len(keys), queue, item.crashes, payload], False
 
 
 def prune(scripts: Scripts) -> Callable[[], Course[Changed]]:

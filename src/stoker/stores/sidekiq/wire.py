@@ -6,7 +6,6 @@ What a job has that Sidekiq knows nothing of travels under the key ``stoker``, w
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import uuid
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from stoker.core.job import CallId, Claim, JobId, NewJob, Token
 from stoker.errors import NotSupported
-from stoker.stores.holding.text import top_level
+from stoker.stores.holding.text import lenient, top_level
 from stoker.stores.sidekiq.urls import Envelope
 
 RETRIES: Final = 25
@@ -123,17 +122,7 @@ class Payload(msgspec.Struct, rename={"name": "class"}):
 
 def read_payload(payload: bytes) -> Payload:
     """Read a job; ValueError for what is none."""
-    try:
-        job = msgspec.json.decode(payload, type=Payload)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        # Lone surrogates, and numbers that no other reader minds: only what is to be carried along may have them.
-        fields = top_level(payload)
-        args = fields.pop("args")
-        job = msgspec.convert(
-            {name: json.loads(value) for name, value in fields.items()} | {"args": Raw(args)}, Payload
-        )
+    job = lenient(payload, Payload)
     if not bytes(job.args).lstrip().startswith(b"["):
         raise msgspec.ValidationError("args must be an array")
     return job

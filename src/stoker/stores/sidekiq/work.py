@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stoker.core.command import Command, Retry
 from stoker.core.duration import SECOND
-from stoker.core.job import Claimed, JobId, State, Token
+from stoker.core.job import Claimed, JobId, Token
 from stoker.core.settlement import Settled, Settlement
+from stoker.stores.holding.settling import answers_of, sort_out
 from stoker.stores.sidekiq.commands import Arg, Scripts
 from stoker.stores.sidekiq.failing import Ended, ended
 from stoker.stores.sidekiq.intake import follow_args
@@ -60,25 +60,12 @@ def settle(scripts: Scripts, url: SidekiqUrl, settlements: Sequence[Settlement])
         return scripts.command(
             "settle",
             args,
-            lambda reply: _answers(settlements, _refused(reply)),
+            lambda reply: answers_of(settlements, _refused(reply)),
             Retry.KEYED,
             more=keys,
             script="complete",
         )
     return scripts.walk("settle", _course(scripts, url, settlements, done, others), Retry.KEYED)
-
-
-def sort_out(settlements: Sequence[Settlement]) -> tuple[dict[Token, list[JobId]], list[Settlement]]:
-    """Part the endings that leave nothing from the others; of two for the same attempt the first counts."""
-    done: defaultdict[Token, list[JobId]] = defaultdict(list)
-    others: list[Settlement] = []
-    unique = {(ending.id, ending.token): ending for ending in reversed(settlements)}
-    for ending in reversed(unique.values()):
-        if ending.state is State.COMPLETED and not ending.then:
-            done[ending.token].append(ending.id)
-        elif ending.state is not State.RUNNING:
-            others.append(ending)
-    return done, others
 
 
 def _course(
@@ -107,7 +94,7 @@ def _course(
             args += follow_args(ending, url, scripts, keys)
         answers = yield scripts.script("settle", args, keys)
         said |= {(one.id, one.token): Settled(word.decode()) for one, word in zip(others, answers, strict=True)}
-        return _answers(settlements, said)
+        return answers_of(settlements, said)
 
     return course
 
@@ -131,16 +118,3 @@ def _complete_args(scripts: Scripts, done: dict[Token, list[JobId]]) -> tuple[li
 
 def _refused(reply: list[list[bytes]]) -> dict[tuple[JobId, Token], Settled]:
     return {(JobId(id.decode()), Token(token.decode())): Settled(why.decode()) for token, id, why in reply}
-
-
-def _answers(settlements: Sequence[Settlement], said: Mapping[tuple[JobId, Token], Settled]) -> dict[JobId, Settled]:
-    answers: dict[JobId, Settled] = {}
-    for ending in settlements:
-        answer = said.get((ending.id, ending.token), Settled.ACCEPTED)
-        if ending.state is State.RUNNING:
-            answer = Settled.LOST
-        elif answer is Settled.REPEATED and ending.keep == 0:
-            answer = Settled.GONE
-        if answers.get(ending.id) is not Settled.ACCEPTED:
-            answers[ending.id] = answer
-    return answers

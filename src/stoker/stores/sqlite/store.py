@@ -92,6 +92,7 @@ class SqliteStore(Store):
         | Capability.QUEUE_NAMES
         | Capability.PRIORITY
         | Capability.UNIQUE
+        | Capability.UNIQUE_TO_START
         | Capability.TRANSACTIONS
         | Capability.LEASE
         | Capability.CANCEL_RUNNING
@@ -102,6 +103,7 @@ class SqliteStore(Store):
         | Capability.EXPIRY
         | Capability.BATCH
         | Capability.TAGS
+        | Capability.ORDER
         | Capability.RECEIPTS
         | Capability.HISTORY
         | Capability.HOLD

@@ -180,6 +180,7 @@ class ClaimContract(ContractTests):
 
         assert [claim.id for claim in claim(store)] == [second, first]
 
+    @needs(Capability.ORDER)
     def test_a_job_given_back_goes_behind_those_of_other_names(self, store: Store) -> None:
         first, second = enqueue(store, job("a"), job("b"))
         (claimed,) = claim(store, 1, names=["a", "b"])

@@ -57,7 +57,7 @@ class RoutingContract(ContractTests):
 
         assert store.run(store.routes()) == ["gpu"]
 
-    @needs(Capability.ATOMIC)
+    @needs(Capability.ATOMIC | Capability.TAGS)
     def test_the_routes_of_follow_ups_are_known(self, store: Store) -> None:
         settle(store, claim_one(store), State.COMPLETED, then=(job(route="gpu"), job(route="ssd", due=Due(HOUR))))
 

@@ -8,12 +8,14 @@ import pytest
 
 from stoker.core.capability import Capability
 from stoker.core.job import Due, Enqueued, NewJob, State, new_call
+from stoker.core.settlement import Settled
 from stoker.core.unique import OnConflict, UniqueKey
 from stoker.stores.base import Store
 from stoker.testing.contract.base import (
     HOUR,
     MINUTE,
     ContractTests,
+    changed,
     claim,
     claim_one,
     everything,
@@ -25,6 +27,7 @@ from stoker.testing.contract.base import (
 )
 from stoker.testing.fake_clock import FakeClock
 
+TO_START = ("scheduled", "available")
 BUSY = ("scheduled", "available", "retryable", "running")
 
 
@@ -197,6 +200,73 @@ class UniqueContract(ContractTests):
         store.run(store.prune(10))
 
         assert put(store, keyed(within=HOUR)) == Enqueued(claimed.id, True)
+
+    # -- until the holder starts -----------------------------------------------------------------------------------
+
+    @needs(Capability.UNIQUE_TO_START)
+    def test_who_comes_second_until_the_first_starts_is_told_the_first(self, store: Store) -> None:
+        first = put(store, to_start())
+        assert put(store, to_start()) == Enqueued(first.id, True)
+        assert not put(store, job()).duplicate
+
+        assert [claimed.id for claimed in claim(store, 1)] == [first.id]
+        assert not put(store, to_start()).duplicate
+        assert len(claim(store)) == 2
+
+    @needs(Capability.UNIQUE_TO_START)
+    def test_keys_of_other_arguments_are_other_keys(self, store: Store) -> None:
+        answers = store.run(store.enqueue([to_start(1), to_start(2), to_start(1), job()], new_call()))
+
+        assert [answer.duplicate for answer in answers] == [False, False, True, False]
+        assert answers[2].id == answers[0].id
+        assert len(claim(store)) == 3
+
+    @needs(Capability.UNIQUE_TO_START | Capability.SCHEDULE)
+    def test_a_key_is_taken_from_before_its_holder_is_due_until_it_starts(self, store: Store, clock: FakeClock) -> None:
+        first = put(store, changed(to_start(), due=Due(MINUTE)))
+        assert put(store, to_start()) == Enqueued(first.id, True)
+        clock.advance("1m")
+        store.run(store.promote(10))
+
+        assert put(store, to_start()) == Enqueued(first.id, True)
+        assert [claimed.id for claimed in claim(store)] == [first.id]
+        assert not put(store, to_start()).duplicate
+
+    @needs(Capability.UNIQUE_TO_START)
+    def test_who_replaces_gives_the_one_that_waits_its_arguments(self, store: Store) -> None:
+        first = put(store, to_start(1, by='{"k":1}'))
+
+        assert put(store, to_start(2, by='{"k":1}', on_conflict="replace")) == Enqueued(first.id, True)
+        (claimed,) = claim(store)
+        assert (claimed.id, claimed.args) == (first.id, '{"n":2}')
+        assert settle(store, claimed, State.COMPLETED) is Settled.ACCEPTED
+        assert claim(store) == []
+
+    @needs(Capability.UNIQUE_TO_START | Capability.RECEIPTS)
+    def test_a_repeated_call_is_answered_as_before_about_its_duplicates(self, store: Store) -> None:
+        put(store, to_start(1))
+        call, jobs = new_call(), [to_start(1), to_start(2)]
+        first = store.run(store.enqueue(jobs, call))
+        claim(store)
+
+        assert store.run(store.enqueue(jobs, call)) == first
+        assert claim(store) == []
+
+    @needs(Capability.UNIQUE_TO_START | Capability.SCHEDULE)
+    def test_one_that_waits_again_does_not_free_the_key_of_another(self, store: Store) -> None:
+        older = claim_one(store, unique=UniqueKey("1", TO_START))
+        newer = put(store, changed(to_start(1), due=Due(HOUR)))
+        settle(store, older, State.RETRYABLE, counts="failure")
+        store.run(store.promote(10))
+        assert [claimed.id for claimed in claim(store)] == [older.id]
+
+        assert put(store, to_start(1)) == Enqueued(newer.id, True)
+
+
+def to_start(number: int = 1, *, by: str = "", on_conflict: OnConflict = "keep") -> NewJob:
+    """Make a job whose key is its arguments, or ``by``, and free once it has started."""
+    unique = UniqueKey(by or str(number), TO_START, on_conflict=on_conflict, chosen=by)
+    return job(args=f'{{"n":{number}}}', unique=unique)
 
 
 def keyed(
