@@ -61,8 +61,8 @@ def power_minutes(*, maximum: Duration = "30d") -> Backoff:
 def wait_after(failures: int, backoff: Backoff, chance: float) -> int:
     """Give the microseconds to wait after so many failures; jitter adds up to a tenth, by a chance in [0, 1).
 
-    To Sidekiq's curve it adds what Sidekiq does, up to nine seconds for each failure; to gocraft's what gocraft does, up
-    to 29 seconds for each attempt made.
+    To Sidekiq's curve it adds what Sidekiq does, up to nine seconds for each failure; to gocraft's what gocraft does,
+    up to 29 seconds for each attempt made.
     A backoff that gives nonsense raises ConfigurationError; one that grows without end is cut at 30 days.
     """
     asked = backoff(failures)
