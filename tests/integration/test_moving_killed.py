@@ -8,9 +8,6 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
-
-import redis
 
 from stoker.app.moving import Moved, Mover, Place
 from stoker.core.filters import EVERYTHING
@@ -103,18 +100,3 @@ def test_from_redis_to_sqlite(tmp_path: Path, redis_url: str) -> None:
 
 def test_from_sidekiq_to_postgres(tmp_path: Path, sidekiq_url: str, postgres_url: str) -> None:
     none_lost_and_none_doubled(sidekiq_url, postgres_url, tmp_path, 4)
-
-
-def test_a_held_job_of_sidekiq_is_not_counted_as_processed(sidekiq_url: str, tmp_path: Path) -> None:
-    parts = urlsplit(sidekiq_url)
-    namespace = parse_qs(parts.query)["namespace"][0]
-    store, new = open_store(sidekiq_url, root=tmp_path), open_store(sqlite(tmp_path), root=tmp_path)
-    fill(store)
-    Mover(Place(store, "legacy", sidekiq_url), Place(new, "default", "new")).move(EVERYTHING, None)
-
-    with redis.Redis(host=parts.hostname or "", port=parts.port or 0) as server:
-        assert server.get(f"{namespace}:stat:processed") is None
-        left = [key.decode().removeprefix(f"{namespace}:") for key in server.scan_iter(f"{namespace}:*")]
-    assert [key for key in left if not key.startswith(("stoker:ended:", "stoker:call:"))] == ["queues"]
-    store.close()
-    new.close()

@@ -14,10 +14,9 @@ from stoker.cli.filters import filtered
 from stoker.cli.invocation import Verb, current
 from stoker.cli.output import number_of, print_json
 from stoker.cli.stores import shown_url
-from stoker.core.capability import Capability
 from stoker.core.filters import Filter
 from stoker.core.job import WAITING, State
-from stoker.errors import NotSupported, StoreUnavailable
+from stoker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from stoker.app.moving import Moved, Mover, Place
@@ -63,23 +62,7 @@ def _place(name: str) -> Place:
 
 
 def _count(name: str, only: Filter, limit: int | None) -> int:
-    operations, store = current().operations(name), current().target().store(name)
-    if store.supports(Capability.FIND):
-        count = operations.count(only)
-    elif only == Filter(queues=only.queues, names=only.names, states=only.states):
-        count = sum(
-            row.count
-            for row in operations.counts()
-            if row.state in only.states
-            and (not only.queues or row.queue in only.queues)
-            and (not only.names or row.name in only.names)
-        )
-    else:
-        raise NotSupported(
-            f"{store.url} can count jobs by queue, name and state only: it lacks FIND; move without other filters",
-            store=store.url,
-            verb="find",
-        )
+    count = current().operations(name).count(only)
     return count if limit is None else min(count, limit)
 
 

@@ -144,7 +144,7 @@ def test_what_a_store_lacks_is_named_before_anything_moves(shop: Shell, old: Sto
 
 
 def test_a_store_that_does_not_answer_ends_the_move_with_3(shop: Shell, old: Stoker[None]) -> None:
-    shop.write("shop.py", SHOP.replace('"memory://"', '"redis://127.0.0.1:1/0"'))
+    shop.write("shop.py", SHOP.replace('"memory://"', '"postgresql://127.0.0.1:1/x"'))
     old.get("send").enqueue("a")
 
     failed = shop("queues", "move", "--from-store", "legacy", "--to-store", "aside")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Final
 
 from stoker.core.filters import Filter
 from stoker.core.job import JobId, StoredJob
 from stoker.core.routes import tags_of
-from stoker.stores.arguments import args_are
 from stoker.stores.redis.commands import Arg
 from stoker.stores.redis.wire import CODES
 
+_ABSENT: Final = object()
 _LARGEST_ID: Final = 14
 """Digits of the largest id: Lua's numbers are exact up to there."""
 
@@ -56,4 +57,36 @@ def matches(only: Filter, job: StoredJob) -> bool:
         last = job.errors[-1] if job.errors else None
         if last is None or (only.error not in last.type and only.error not in last.message):
             return False
-    return not only.args or args_are(only.args, job.args)
+    return not only.args or _args_are(only.args, job.args)
+
+
+def _args_are(wanted: tuple[tuple[str, str], ...], text: str) -> bool:
+    paths: dict[str, set[str]] = {}
+    for path, value in wanted:
+        paths.setdefault(path, set()).add(_canonical(_read(value)))
+    args = _read(text)
+    return all(_canonical(_at(args, path.split("."))) in texts for path, texts in paths.items())
+
+
+def _at(value: object, path: list[str]) -> object:
+    for step in path:
+        match value:
+            case dict() if step in value:
+                value = value[step]
+            case list() if step.isdecimal() and int(step) < len(value):
+                value = value[int(step)]
+            case _:
+                return _ABSENT
+    return value
+
+
+def _read(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _ABSENT
+
+
+def _canonical(value: object) -> str:
+    # As text, because 1, 1.0 and True are equal in Python but not in JSON.
+    return "absent" if value is _ABSENT else json.dumps(value, sort_keys=True)
