@@ -22,7 +22,8 @@ from stoker.stores.sqlite.wire import read_array
 USE_BATCHES: Final = "UPDATE stoker_counter SET keys = keys | 2 WHERE NOT keys & 2"
 
 MARK: Final = f"""
-UPDATE stoker_job NOT INDEXED SET batch = member.batch, node = member.node
+UPDATE stoker_job NOT INDEXED
+SET batch = member.batch, node = member.node, slot_states = coalesce(slot_states, 0) | 512
 FROM (
     SELECT fresh.first + CAST(said.key AS INTEGER) AS id, json_extract(said.value, '$[0]') AS batch,
         json_extract(said.value, '$[1]') AS node

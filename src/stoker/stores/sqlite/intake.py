@@ -54,7 +54,7 @@ ON CONFLICT (route) DO NOTHING"""
 
 # The trigger on `pos` lets those wait that are available.
 GATE: Final = f"""
-UPDATE stoker_job NOT INDEXED SET gates = asked.gates, pos = pos
+UPDATE stoker_job NOT INDEXED SET gates = asked.gates, slot_states = coalesce(slot_states, 0) | 256, pos = pos
 FROM (
     SELECT fresh.first + CAST(item.key AS INTEGER) AS id, item.value AS gates
     FROM {FRESH} AS fresh CROSS JOIN json_each(:gates) AS item LIMIT -1

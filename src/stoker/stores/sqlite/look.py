@@ -52,9 +52,10 @@ SELECT EXISTS (
         ON job.queue = queue.value AND job.route = route.value AND job.name = name.value
     WHERE job.state = 2
 ) OR EXISTS (
-    SELECT 1 FROM stoker_job AS job INDEXED BY stoker_job_gated
-    WHERE job.state = 0 AND job.queue IN ({_OPEN_QUEUES}) AND job.name IN ({_OPEN_NAMES})
-        AND job.route IN (SELECT value FROM json_each(:routes))
+    SELECT 1 FROM ({_OPEN_QUEUES}) AS queue CROSS JOIN ({_OPEN_NAMES}) AS name CROSS JOIN json_each(:routes) AS route
+    CROSS JOIN stoker_waiting AS waiting
+        ON waiting.line > queue.value || char(10) || route.value || char(10) || name.value || char(10)
+        AND waiting.line < queue.value || char(10) || route.value || char(10) || name.value || char(11)
 ) OR EXISTS (
     SELECT 1 FROM stoker_lease AS lease CROSS JOIN json_each(lease.ids) AS one
     CROSS JOIN stoker_job AS job NOT INDEXED ON job.id = one.value
