@@ -300,6 +300,18 @@ def test_what_go_took_back_from_a_frozen_worker_is_ended_by_who_performs_it_now(
     assert (shared.go.lock("send")[0], len(shared.go.in_progress())) == (1, 1)
 
 
+def test_the_doctor_names_a_pool_that_would_bury_jobs_of_python(shared: Shared) -> None:
+    shared.app.enqueue_by_name("curve", {})
+    assert [found.level for found in shared.store.examine() if "Go pool" in found.subject] == ["ok"]
+    shared.go.beat()
+
+    (found,) = [found for found in shared.store.examine() if found.subject == "Go pool"]
+    assert (found.level, shared.go.pool in found.text, "curve" in found.text) == ("warn", True, True)
+    shared.app.enqueue_by_name("curve", {}, delay="0.001s")
+    until(lambda: shared.go.requeue() == "dead")
+    assert shared.go.parked("dead")[0][0]["err"] == "unknown job when requeueing"
+
+
 # -- who is there ------------------------------------------------------------------------------------------------------
 
 WORKER = "tests.integration.apps.beside_go"

@@ -54,7 +54,7 @@ class Ground:
     @property
     def keeps(self) -> bool:
         """Tell whether the store keeps completed jobs."""
-        return not self.scheme.startswith(("sidekiq", "amqp", "pgmq"))
+        return not self.scheme.startswith(("sidekiq", "gocraft", "amqp", "pgmq"))
 
     @contextlib.contextmanager
     def fresh(self) -> Iterator[str]:

@@ -37,9 +37,13 @@ def side_of(url: str) -> Side | None:
 
             return RedisSide(canonical_url(url), mask(url))
         case scheme if scheme.startswith("sidekiq"):
-            from stoker.stores.sidekiq.measuring import SidekiqSide
+            from stoker.stores.sidekiq import measuring as sidekiq
 
-            return SidekiqSide(canonical_url(url), mask(url))
+            return sidekiq.side(canonical_url(url), mask(url))
+        case scheme if scheme.startswith("gocraft"):
+            from stoker.stores.gocraft import measuring as gocraft
+
+            return gocraft.side(canonical_url(url), mask(url))
         case "amqp" | "amqps":
             from stoker.stores.rabbitmq.measuring import RabbitSide
 
@@ -51,7 +55,8 @@ def side_of(url: str) -> Side | None:
 def elsewhere(url: str, place: str) -> str:
     """Give the URL of another place on the same server: a schema, or what all keys begin with."""
     scheme = scheme_of(url)
-    option = "schema" if scheme == "postgresql" else "namespace" if scheme.startswith("sidekiq") else "prefix"
+    shared = scheme.startswith(("sidekiq", "gocraft"))
+    option = "schema" if scheme == "postgresql" else "namespace" if shared else "prefix"
     base, _, query = url.partition("?")
     options = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in (option, "schema")]
     return f"{base}?{urlencode([*options, (option, place)])}"

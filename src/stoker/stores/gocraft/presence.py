@@ -20,6 +20,7 @@ from stoker.stores.walks import Course
 LEAD = 5
 """Seconds that a heartbeat is ahead: ours come every 7.5, and a Go pool takes one for dead that is 10 s old."""
 GO_SILENT = 10
+"""Seconds after which Go takes a pool for dead."""
 _MOST_SHOWN = 200
 """Workers of one pool that are shown one by one."""
 
@@ -85,6 +86,11 @@ def _fields(worker: WorkerInfo, workers: Any, now: int, ttl: int) -> list[Arg]:
     return [word for field in said.items() for word in field]
 
 
+def said_names(names: bytes | None) -> tuple[str, ...]:
+    """Give the names of a heartbeat."""
+    return tuple(name for name in (names or b"").decode(errors="replace").split(",") if name)
+
+
 def _shown(payload: bytes) -> bytes:
     try:
         args = bytes(read_payload(payload).args)
@@ -109,7 +115,7 @@ def _worker(pool: str, fields: list[bytes | None], now: int) -> WorkerInfo | Non
         int(pid or 0),
         int(started_at or 0) * SECOND,
         ("default",),
-        tuple(name for name in (names or b"").decode(errors="replace").split(",") if name),
+        said_names(names),
         int(concurrency or 0),
         beat_at=int(beat_at or 0) * SECOND,
     )

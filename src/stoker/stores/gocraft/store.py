@@ -10,6 +10,7 @@ from stoker.core.backoff import gocraft
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry
+from stoker.core.finding import Finding
 from stoker.core.job import (
     CallId,
     Changed,
@@ -27,7 +28,7 @@ from stoker.core.job import (
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.system_clock import SystemClock
 from stoker.stores.base import check_enqueue, check_pause
-from stoker.stores.gocraft import look, pausing, presence, unique, upkeep, work
+from stoker.stores.gocraft import health, look, pausing, presence, unique, upkeep, work
 from stoker.stores.gocraft.commands import Scripts, check_name
 from stoker.stores.gocraft.intake import intake
 from stoker.stores.gocraft.urls import parse
@@ -64,6 +65,11 @@ class GocraftStore(HoldingStore):
         super().__init__(self._parsed.target, shown or url, clock, self._scripts)
         self._asked: dict[str, tuple[str, ...]] = {}
         self._waiting = Waiting(self._is_open, around)
+
+    def examine(self) -> Sequence[Finding]:
+        """Look at the server, and for pools of Go's that would bury jobs of others."""
+        found = self.run(self._scripts.walk("doctor", health.examine(self._scripts)))
+        return [*super().examine(), *found]
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
         """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""

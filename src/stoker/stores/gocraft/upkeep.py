@@ -10,6 +10,7 @@ from stoker.core.job import AttemptFailure, JobId, Moved, Reclaimed, Token
 from stoker.stores.gocraft.commands import Scripts, pool_of
 from stoker.stores.gocraft.failing import failed_payload, given_back, held
 from stoker.stores.gocraft.look import Lanes
+from stoker.stores.gocraft.presence import said_names
 from stoker.stores.gocraft.wire import UNREADABLE, Payload, pushed, read_payload
 from stoker.stores.holding.commands import Arg
 from stoker.stores.holding.reclaiming import Held, items_of
@@ -138,5 +139,4 @@ def _reap(scripts: Scripts) -> Course[None]:
 
 def _names(beat: list[Any], lanes: Lanes) -> list[str]:
     """Give the names of which a dead pool may hold jobs: all there are, too, because Go's pools may say none."""
-    said = (beat[1] or b"").decode(errors="replace")
-    return sorted({*lanes.of, *(name for name in said.split(",") if name)})
+    return sorted({*lanes.of, *said_names(beat[1])})

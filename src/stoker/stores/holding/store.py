@@ -7,12 +7,14 @@ from typing import TypeVar
 
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Script
+from stoker.core.finding import Finding
 from stoker.core.job import Extended, JobId, Token
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.redis_link import Target
 from stoker.errors import NotSupported
 from stoker.stores.base import Store
 from stoker.stores.holding.commands import Arg, HoldingScripts
+from stoker.stores.redis_health import examine
 from stoker.stores.walks import Walk
 
 T = TypeVar("T")
@@ -45,6 +47,10 @@ class HoldingStore(Store):
         if len(command.steps) == 1 and isinstance(step := command.steps[0], Script):
             return command.read(await self._driver.arun(step, command.retry, command.name))
         return await self._driver.in_thread(lambda: self.run(command))
+
+    def examine(self) -> Sequence[Finding]:
+        """Look for what slows this store down or loses its jobs."""
+        return self._driver.visit(examine, "doctor")
 
     def close(self) -> None:
         """Close the connections and end the threads of this process."""

@@ -41,9 +41,9 @@ from stoker.stores.base import Store, check_enqueue, check_pause, check_tick
 from stoker.stores.following import following
 from stoker.stores.redis import batches, control, intake, look, moving, noting, overriding, periodic, work
 from stoker.stores.redis.commands import Scripts
-from stoker.stores.redis.health import examine
 from stoker.stores.redis.urls import parse
 from stoker.stores.redis.waiting import Waiting
+from stoker.stores.redis_health import examine
 from stoker.stores.walks import Walk
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""What `stoker doctor` looks for in a Redis server."""
+"""What `stoker doctor` looks for in a Redis server, whosever keys it has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _server(told: dict[str, str]) -> Iterator[Finding]:
 def _memory(told: dict[str, str]) -> Iterator[Finding]:
     policy, most, used = told.get("maxmemory_policy"), int(told.get("maxmemory", 0)), int(told.get("used_memory", 0))
     if policy not in (None, "noeviction"):
-        # All jobs of a store are a few keys: what is evicted is all jobs at once.
+        # Many jobs are in one key: what is evicted is all of them at once.
         yield Finding(
             "fail",
             "maxmemory-policy",
