@@ -14,6 +14,8 @@ from stoker.convert.source import code, keywords, literal
 SIGNATURES: Final = frozenset({"s", "si", "signature", "subtask"})
 Named: TypeAlias = Callable[[cst.CSTNode], str]
 """Gives the full name of what an expression names."""
+Held: TypeAlias = Callable[[str], cst.BaseExpression | None]
+"""Gives what a variable holds that is used in one place only."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,18 @@ Canvas: TypeAlias = Sig | Group | Chain | Chord
 class Reader:
     """Reads signatures; ``named`` resolves names, ``job`` writes the task that an expression names, if it names one."""
 
-    def __init__(self, named: Named, job: Callable[[cst.CSTNode], str | None]) -> None:
+    def __init__(self, named: Named, job: Callable[[cst.CSTNode], str | None], held: Held) -> None:
         self._named = named
         self._job = job
+        self._held = held
 
     def read(self, node: cst.BaseExpression) -> Canvas | None:
         """Give what an expression is; None where it is no canvas. Raises NotMoved for what has no counterpart."""
         if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.BitOr):
             left, right = self.read(node.left), self.read(node.right)
             return None if left is None or right is None else _joined([left, right])
+        if isinstance(node, cst.Name) and (held := self._held(node.value)) is not None:
+            return self.read(held)
         if not isinstance(node, cst.Call):
             return None
         if (sig := self._signature(node)) is not None:
@@ -124,10 +129,12 @@ class Reader:
             yield part
 
     def _group(self, node: cst.Call) -> Group:
-        if len(node.args) == 1 and isinstance(
-            node.args[0].value, cst.GeneratorExp | cst.ListComp | cst.List | cst.Tuple
-        ):
-            inside = node.args[0].value
+        inside: cst.BaseExpression | None = node.args[0].value if len(node.args) == 1 else None
+        if isinstance(inside, cst.Name):
+            inside = self._held(inside.value) or inside
+        if isinstance(inside, cst.Call) and self._named(inside.func) == "celery.group":
+            return self._group(inside)
+        if isinstance(inside, cst.GeneratorExp | cst.ListComp | cst.List | cst.Tuple):
             if isinstance(inside, cst.List | cst.Tuple):
                 return _group_of([self.read(one.value) for one in inside.elements])
             return Group(_group_of([self.read(inside.elt)]).sigs, code(inside.for_in))

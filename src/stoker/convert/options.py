@@ -66,7 +66,8 @@ def _failing(task: Task, given: dict[str, cst.BaseExpression], made: Options) ->
     """Celery retries what ``autoretry_for`` names and what asks for it; stoker, unless told otherwise, every error."""
     auto, never = given.pop("autoretry_for", None), given.pop("dont_autoretry_for", None)
     most, delay = given.pop("max_retries", None), given.pop("default_retry_delay", None)
-    given.pop("retry_kwargs", None) if most is not None else _retry_kwargs(given, made)
+    said = _retry_kwargs(given, made)
+    most, delay = said.get("max_retries", most), said.get("countdown", delay)
     if auto is None and not task.retries_itself:
         made.words.append("max_attempts=1")
         for option in ("retry_backoff", "retry_backoff_max", "retry_jitter"):
@@ -82,10 +83,16 @@ def _failing(task: Task, given: dict[str, cst.BaseExpression], made: Options) ->
     _backoff(given, delay, made)
 
 
-def _retry_kwargs(given: dict[str, cst.BaseExpression], made: Options) -> None:
+def _retry_kwargs(given: dict[str, cst.BaseExpression], made: Options) -> dict[str, cst.BaseExpression]:
     said = given.pop("retry_kwargs", None)
-    if said is not None:
-        made.left.append((f"retry_kwargs={code(said)}", "say max_attempts= (retries + 1) and backoff= in @app.job"))
+    if said is None:
+        return {}
+    elements = said.elements if isinstance(said, cst.Dict) else ()
+    words = {str(literal(one.key)): one.value for one in elements if isinstance(one, cst.DictElement)}
+    if len(words) == len(elements) > 0 and words.keys() <= {"max_retries", "countdown"}:
+        return words
+    made.left.append((f"retry_kwargs={code(said)}", "say max_attempts= (retries + 1) and backoff= in @app.job"))
+    return {}
 
 
 def _attempts(most: cst.BaseExpression | None, made: Options) -> list[str]:

@@ -15,6 +15,7 @@ from stoker.convert.options import options_of
 from stoker.convert.project import Project, Task, described
 from stoker.convert.report import Remark
 from stoker.convert.source import Source, below, code
+from stoker.convert.variables import Variables
 
 _RUNS: Final = frozenset({"delay", "apply_async"})
 _HANDLES: Final[Mapping[str, str]] = {"get": "result", "revoke": "cancel"}
@@ -54,7 +55,8 @@ class Rewriter(cst.CSTTransformer):
         self._around: list[Task | None] = []
         self._handles: list[set[str]] = [set()]
         """Names that hold the handle of one job, in each function."""
-        self._reader = canvas.Reader(lambda node: project.named(source, node), self._job)
+        self._variables = Variables()
+        self._reader = canvas.Reader(lambda node: project.named(source, node), self._job, self._variables.held)
         self._settled: set[cst.CSTNode] = set()
         """Nodes of the old tree that are converted, or of which something was said."""
         self._asked: list[cst.Attribute] = []
@@ -99,8 +101,13 @@ class Rewriter(cst.CSTTransformer):
 
     def _done(self, node: cst.CSTNode, text: str) -> cst.BaseExpression:
         self._settle(node)
+        self._take_variables()
         self.calls += 1
         return cst.parse_expression(text)
+
+    def _take_variables(self) -> None:
+        for line in self._variables.take():
+            self._settle(line)
 
     # -- tasks -------------------------------------------------------------------------------------------------------
 
@@ -110,11 +117,13 @@ class Rewriter(cst.CSTTransformer):
         mine = task if task is not None and task.function is node else None
         self._around.append(mine or (self._around[-1] if self._around else None))
         self._handles.append(set())
+        self._variables.enter(node)
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
         """Make a job of a task."""
         self._around.pop()
         self._handles.pop()
+        updated_node = self._variables.leave(updated_node)
         task = self.project.tasks.get(f"{self.source.module}.{original_node.name.value}")
         if task is None or task.function is not original_node:
             return updated_node
@@ -179,6 +188,7 @@ class Rewriter(cst.CSTTransformer):
             return updated_node
 
     def _call(self, old: cst.Call, new: cst.Call) -> cst.BaseExpression:
+        self._variables.forget()
         if (run := self._run(old, new)) is not None:
             written = canvas.expression(run, self.app_if(run))
             if written is not None:
@@ -272,6 +282,7 @@ class Rewriter(cst.CSTTransformer):
         """Convert configuration, and what takes several statements."""
         if len(original_node.body) != 1:
             return updated_node
+        self._variables.became(original_node, updated_node)
         old, new = original_node.body[0], updated_node.body[0]
         changed = self._configured(old, new, updated_node)
         if changed is not None:
@@ -284,6 +295,7 @@ class Rewriter(cst.CSTTransformer):
     def _in_statements(
         self, old: cst.Call, new: cst.Call, line: cst.SimpleStatementLine
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        self._variables.forget()
         try:
             run = self._run(old, new)
         except NotMoved:
@@ -293,6 +305,7 @@ class Rewriter(cst.CSTTransformer):
         lines, handle, needs = canvas.statements(run, self.app)
         self.needs |= needs
         self._settle(old)
+        self._take_variables()
         self.calls += 1
         made = [cst.parse_statement(text + "\n") for text in lines]
         made[0] = made[0].with_changes(leading_lines=line.leading_lines)
@@ -320,8 +333,16 @@ class Rewriter(cst.CSTTransformer):
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
+    def visit_Module(self, node: cst.Module) -> None:
+        """Look at the variables of the module."""
+        self._variables.enter(node)
+
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         """Add the periodic entries, and say what was found and not converted."""
+        updated_node = self._variables.leave(updated_node)
+        for function in self.source.every(cst.FunctionDef):
+            for decorator in function.decorators:
+                self._look_at_decorator(decorator)
         for attribute in self.source.every(cst.Attribute):
             if attribute not in self._settled:
                 self._look_at(attribute)
@@ -334,6 +355,15 @@ class Rewriter(cst.CSTTransformer):
         apart = [cst.EmptyLine(indent=False)] * 2
         first = cst.ensure_type(entries[0], cst.SimpleStatementLine).with_changes(leading_lines=apart)
         return updated_node.with_changes(body=[*updated_node.body, first, *entries[1:]])
+
+    def _look_at_decorator(self, decorator: cst.Decorator) -> None:
+        call = decorator.decorator
+        named = call.func if isinstance(call, cst.Call) else call
+        if decorator in self._settled or not m.matches(named, m.Attribute(attr=m.Name("task"))):
+            return
+        if "celery" in self.source.text.lower():
+            advice = "give the file that makes the Celery application too, or make it by Celery(…) where it is assigned"
+            self._left(decorator, f"@{code(named)}: of which application this is a task was not found", advice)
 
     def _look_at(self, node: cst.Attribute) -> None:
         verb = node.attr.value

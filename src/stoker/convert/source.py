@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 from stoker.convert.report import Remark
 from stoker.errors import ConfigurationError
@@ -67,17 +68,20 @@ class Source:
         self.module = module_of(path)
         try:
             self.text = path.read_bytes().decode()
-            self.wrapper = MetadataWrapper(cst.parse_module(self.text))
+            self._wrapper = MetadataWrapper(cst.parse_module(self.text), unsafe_skip_copy=True)
         except UnicodeDecodeError as error:
             raise ConfigurationError(f"{shown}: it is no UTF-8: {error}") from error
         except cst.ParserSyntaxError as error:
             raise ConfigurationError(f"{shown}:{error.raw_line}: it is no Python: {error.message}") from error
-        self.tree = self.wrapper.module
-        self.positions: Mapping[cst.CSTNode, object] = self.wrapper.resolve(PositionProvider)
+        self.tree = self._wrapper.module
         self.nodes = list(below(self.tree))
         """All nodes of the tree."""
         self.imported: dict[str, str] = dict(self._imports())
         """What the names that are imported stand for, by their full names."""
+
+    @cached_property
+    def _positions(self) -> Mapping[cst.CSTNode, CodeRange]:
+        return self._wrapper.resolve(PositionProvider)
 
     def every(self, kind: type[N]) -> Iterator[N]:
         """Give all nodes of a kind."""
@@ -85,8 +89,7 @@ class Source:
 
     def line(self, node: cst.CSTNode) -> int:
         """Give the line on which a node of this file's tree begins."""
-        position = self.positions[node]
-        return int(getattr(position, "start").line)  # noqa: B009 - typed as an object by the library
+        return self._positions[node].start.line
 
     def remark(self, node: cst.CSTNode, what: str, advice: str = "", *, note: bool = False) -> Remark:
         """Make a remark about a node."""

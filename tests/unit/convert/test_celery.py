@@ -41,6 +41,9 @@ TASKS: Final = {
     "@app.task(autoretry_for=(Exception,), retry_backoff=5, retry_backoff_max=700, retry_jitter=False)": (
         "@app.job(max_attempts=4, backoff=exponential(5, maximum=700))"
     ),
+    '@app.task(autoretry_for=(OSError,), retry_kwargs={"max_retries": 1, "countdown": 5})': (
+        "@app.job(max_attempts=2, retry_on=(OSError,), backoff=fixed(5))"
+    ),
     '@app.task(rate_limit="100/h")': '@app.job(max_attempts=1, rate=Rate(100, per="1h"))',
     "@app.task(rate_limit=5)": '@app.job(max_attempts=1, rate=Rate(5, per="1s"))',
     "@app.task(time_limit=30, soft_time_limit=20)": "@app.job(max_attempts=1, timeout=20)",
@@ -183,6 +186,59 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_what_cannot_be_moved_stays_and_is_told_with_its_line(left: list[str], before: str, said: str) -> None:
     told = [one for one in left if said.partition(": ")[2] in one or said in one]
     assert told, left
+
+
+def test_what_a_variable_holds_is_put_where_it_is_run(tmp_path: Path) -> None:
+    text, found = of(
+        tmp_path,
+        """\
+def f(numbers):
+    header = [work.s(n) for n in numbers]
+    callback = work.s(0)
+    return chord(header)(callback)
+
+
+def g():
+    pipeline = chain(work.si(1), work.si(2))
+    print("go")
+    pipeline.apply_async()
+
+
+def h():
+    kept = group(work.s(1))
+    print(kept)
+    kept()
+""",
+    )
+
+    assert text == dedent("""\
+        def f(numbers):
+            flow = Workflow()
+            steps = [flow.add(work, n) for n in numbers]
+            flow.add(work, [step.result for step in steps], 0)
+            return app.start(flow)
+
+
+        def g():
+            print("go")
+            app.start(chain(work.draft(1), work.draft(2)))
+
+
+        def h():
+            kept = group(work.s(1))
+            print(kept)
+            kept()""")
+    assert [(one.line, one.what) for one in found.remarks if one.kind == "left"] == [
+        (1, "celery.group is still used"),
+        (HEAD.count("\n") + 14, "work.s"),
+    ]
+
+
+def test_tasks_of_an_application_that_was_not_found_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("celery = make_celery()\n\n@celery.task\ndef send(): ...\n")
+
+    (left,) = convert([tmp_path]).remarks
+    assert (left.line, left.kind, "was not found" in left.what) == (3, "left", True)
 
 
 def test_results_of_a_name_that_holds_a_handle_are_asked_of_it(tmp_path: Path) -> None:
