@@ -1,0 +1,1 @@
+"""Celery, taskiq and Dramatiq beside stoker, on the same RabbitMQ broker."""
