@@ -359,11 +359,28 @@ def test_systemd_is_told(shop: Shop, processes: str) -> None:
             assert worker.ended() == 0, worker.lines
 
 
-def test_a_hangup_replaces_the_processes_in_order(shop: Shop) -> None:
+def test_a_hangup_replaces_one_process_after_the_other(shop: Shop) -> None:
     with Running(shop.folder, "worker", "--processes", "2") as worker:
         before = {one.pid for one in shop.workers(2)}
         worker.send(signal.SIGHUP)
-        until(lambda: not any(map(is_running, before)), 20)
+        until(lambda: not all(map(is_running, before)), 20)
+        (last,) = filter(is_running, before)
+        until(lambda: not is_running(last), 20)
+        # Two that were told at once would have gone without anybody in their place.
+        assert {one.pid for one in shop.app.store().run(shop.app.store().workers())} - before
         assert not before & {one.pid for one in shop.workers(2)}
+        worker.send(signal.SIGTERM)
+        assert worker.ended() == 0, worker.lines
+
+
+def test_a_hangup_with_code_that_cannot_start_leaves_the_other_processes_as_they_are(shop: Shop) -> None:
+    with Running(shop.folder, "worker", "--processes", "2") as worker:
+        before = {one.pid for one in shop.workers(2)}
+        shop.write(more="\nraise RuntimeError('half a deploy')\n")
+        worker.send(signal.SIGHUP)
+        until(lambda: any("the next one starts in" in line for line in worker.lines), 20)
+        (last,) = filter(is_running, before)
+        shop.write()
+        until(lambda: not is_running(last), 40)
         worker.send(signal.SIGTERM)
         assert worker.ended() == 0, worker.lines

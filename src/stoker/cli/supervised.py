@@ -47,7 +47,7 @@ async def supervise(app: Stoker[Any], asked: Invocation, choice: Choice, crew: C
 
     async with probes(supervisor, crew.probe), stop_on_signals(stop, supervisor.leave):
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, supervisor.replace)
+        loop.add_signal_handler(signal.SIGHUP, supervisor.roll)
         print_banner(app, asked, workers, processes=crew.processes)
         async with _beside(
             _watchdog(supervisor), watching(app.settings.root, supervisor.replace) if crew.reload else None

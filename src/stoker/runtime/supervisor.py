@@ -102,6 +102,7 @@ class Supervisor:
         self._past: Counter[str] = Counter()
         self._restarts: Counter[str] = Counter({"recycled": 0, "crashed": 0, "replaced": 0})
         self._replaced: set[WorkerProcess] = set()
+        self._rolling: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
         """Work until `stop`, or until every worker has found its store empty; gives the exit code."""
@@ -111,6 +112,8 @@ class Supervisor:
             await asyncio.gather(*keeping)
         finally:
             watching.cancel()
+            if self._rolling is not None:
+                self._rolling.cancel()
             for task in keeping:
                 task.cancel()
             for worker in self._running.values():
@@ -129,11 +132,30 @@ class Supervisor:
             worker.send(signal.SIGTERM)
 
     def replace(self) -> None:
-        """Stop every worker in order and start another in its place: with new code, for example."""
+        """Stop every worker in order, at once, and start another in its place: code has changed."""
         self._changed.set()
         for worker in self._running.values():
             self._replaced.add(worker)
             worker.send(signal.SIGTERM)
+
+    def roll(self) -> None:
+        """Replace one worker after the other, the next when the one before takes jobs: nothing stands still."""
+        if self._rolling is not None:
+            self._rolling.cancel()
+        self._rolling = asyncio.ensure_future(self._roll())
+
+    async def _roll(self) -> None:
+        self._changed.set()
+        for index, worker in sorted(self._running.items()):
+            self._replaced.add(worker)
+            worker.send(signal.SIGTERM)
+            # One that cannot start is tried again and again; the others go on with the code that they have.
+            while not self._follows(index, worker):  # noqa: ASYNC110 a pulse is a line of a socket, heard elsewhere
+                await asyncio.sleep(0.05)
+
+    def _follows(self, index: int, worker: WorkerProcess) -> bool:
+        present = self._running.get(index)
+        return present not in (None, worker) and present.pulse is not None and present.pulse.ready
 
     # -- what probes ask ---------------------------------------------------------------------------------------------
 
