@@ -20,6 +20,7 @@ from stoker.testing.contract.limits import GateContract, GatedControlContract, R
 from stoker.testing.contract.lines import LinesContract
 from stoker.testing.contract.model import ModelContract
 from stoker.testing.contract.moving import HoldContract, ReceiveContract
+from stoker.testing.contract.moving_races import MovingRaceContract
 from stoker.testing.contract.note import NoteContract
 from stoker.testing.contract.overrides import OverrideContract
 from stoker.testing.contract.periodic import PauseEntryContract, RegisterContract, RemoveEntryContract, TickContract
@@ -54,6 +55,7 @@ class StoreContract(
     ReplayContract,
     HoldContract,
     ReceiveContract,
+    MovingRaceContract,
     JoiningContract,
     UniqueContract,
     ConflictContract,
