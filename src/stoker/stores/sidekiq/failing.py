@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import re
-import zlib
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,7 +12,8 @@ from stoker.core.job import AttemptFailure, State
 from stoker.core.settlement import Settlement
 from stoker.stores.holding.text import edited
 from stoker.stores.sidekiq.urls import Stamps
-from stoker.stores.sidekiq.wire import UNREADABLE, Payload, instant, read_payload
+from stoker.stores.sidekiq.versions import instant, packed_trace, stamp
+from stoker.stores.sidekiq.wire import UNREADABLE, Payload, read_payload
 
 _HELD: Final = re.compile(rb"\d+ ([^\n]*)\n[^\n]*\n[^\n]*\n")
 _LONGEST_MESSAGE: Final = 10_000
@@ -70,7 +69,7 @@ def ended(ending: Settlement, value: bytes | None, now: int, stamps: Stamps) -> 
 
 def failed_payload(job: Payload, payload: bytes, error: AttemptFailure | None, now: int, stamps: Stamps) -> bytes:
     """Write down a failure as Sidekiq does."""
-    time = _stamp(now, stamps)
+    time = stamp(now, stamps)
     changes: dict[str, bytes | None] = {
         "queue": _json(job.retry_queue or job.queue),
         "error_message": _json((error.message if error else "")[:_LONGEST_MESSAGE]),
@@ -81,7 +80,7 @@ def failed_payload(job: Payload, payload: bytes, error: AttemptFailure | None, n
     if job.backtrace and error is not None:
         lines = error.trace.splitlines()
         kept = lines if job.backtrace is True else lines[-job.backtrace :]
-        changes["error_backtrace"] = _json(base64.b64encode(zlib.compress(_json(kept))).decode())
+        changes["error_backtrace"] = _json(packed_trace(kept))
     return edited(payload, changes)
 
 
@@ -98,7 +97,7 @@ def _over(job: Payload, now: int) -> bool:
 def pushed(job: Payload, payload: bytes, due: int, now: int, stamps: Stamps) -> bytes:
     """Give a job as it is put into its list: the time of that, and the planned one in a place of ours."""
     ours = msgspec.structs.replace(job.stoker, due=due)
-    return edited(payload, {"at": None, "enqueued_at": _stamp(now, stamps), "stoker": _json(ours)})
+    return edited(payload, {"at": None, "enqueued_at": stamp(now, stamps), "stoker": _json(ours)})
 
 
 def granted(job: Payload, payload: bytes) -> bytes:
@@ -106,10 +105,6 @@ def granted(job: Payload, payload: bytes) -> bytes:
     if job.max_attempts > job.failures:
         return payload
     return edited(payload, {"retry": _json(job.failures)})
-
-
-def _stamp(now: int, stamps: Stamps) -> bytes:
-    return b"%d" % (now // 1000) if stamps == "millis" else b"%.6f" % (now / SECOND)
 
 
 def _json(value: object) -> bytes:

@@ -14,6 +14,7 @@ from stoker.core.job import Order, WorkerInfo
 from stoker.stores.holding.presence import claims_of
 from stoker.stores.sidekiq.commands import Arg, Scripts
 from stoker.stores.sidekiq.failing import held
+from stoker.stores.sidekiq.versions import work_names
 from stoker.stores.walks import Course
 
 _ORDERS: Final = {b"TSTP": Order.QUIET, b"TERM": Order.STOP, b"INT": Order.STOP, b"TTIN": Order.DUMP}
@@ -47,7 +48,7 @@ def beat(scripts: Scripts, worker: WorkerInfo, ttl: int) -> Callable[[], Course[
 
     def course() -> Course[None]:
         name = identity(worker.id)
-        keys = [scripts.key(key) for key in (name, f"{name}:work", f"{name}:workers")]
+        keys = [scripts.key(key) for key in (name, *work_names(name))]
         if ttl == 0:
             yield scripts.script("beat", [name, 0, 0], keys)
             return

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import zlib
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,10 +10,9 @@ import msgspec
 from stoker.core.filters import Filter
 from stoker.core.job import AttemptFailure, JobId, State, StoredJob
 from stoker.stores.matching import matches
-from stoker.stores.sidekiq.wire import NATIVE, UNREADABLE, args_of, instant, meta_of, read_payload
+from stoker.stores.sidekiq.versions import instant, trace_of
+from stoker.stores.sidekiq.wire import NATIVE, UNREADABLE, args_of, meta_of, read_payload
 
-_LONGEST_TRACE: Final = 1_000_000
-"""Bytes of a trace that is unpacked; who packs more means harm."""
 _OURS_HEX: Final = 13
 """Digits of our own ids that say the microsecond of the call."""
 
@@ -57,7 +54,7 @@ class Seen(NamedTuple):
 class _Told(msgspec.Struct):
     error_class: str | None = None
     error_message: str | None = None
-    error_backtrace: str | None = None
+    error_backtrace: str | tuple[str, ...] | None = None
     failed_at: int | float | None = None
     retried_at: int | float | None = None
     tags: tuple[str, ...] | None = None
@@ -184,15 +181,4 @@ def _errors(told: _Told, failures: int, now: int) -> tuple[AttemptFailure, ...]:
     if told.error_class is None:
         return ()
     at = instant(told.failed_at if told.retried_at is None else told.retried_at, now)
-    trace = "" if told.error_backtrace is None else _trace(told.error_backtrace)
-    return (AttemptFailure(failures, at, told.error_class, told.error_message or "", trace),)
-
-
-def _trace(packed: str) -> str:
-    """Unpack a trace: JSON lines, deflated, in base64, whose lines Sidekiq breaks until 7.1."""
-    try:
-        unpacking = zlib.decompressobj()
-        lines = msgspec.json.decode(unpacking.decompress(base64.b64decode(packed), _LONGEST_TRACE), type=list[str])
-    except (ValueError, zlib.error, msgspec.MsgspecError):
-        return ""
-    return "\n".join(lines)
+    return (AttemptFailure(failures, at, told.error_class, told.error_message or "", trace_of(told.error_backtrace)),)

@@ -18,6 +18,7 @@ from stoker.core.job import CallId, Claim, JobId, NewJob, Token
 from stoker.errors import NotSupported
 from stoker.stores.holding.text import lenient, top_level
 from stoker.stores.sidekiq.urls import Envelope
+from stoker.stores.sidekiq.versions import instant
 
 RETRIES: Final = 25
 """What ``retry: true`` means."""
@@ -260,12 +261,3 @@ def meta_of(job: Payload, payload: bytes) -> str:
         return ours.decode()
     meta = msgspec.json.decode(ours, type=dict[str, Raw])
     return msgspec.json.encode({**meta, "sidekiq": theirs}).decode()
-
-
-def instant(value: float | None, otherwise: int) -> int:
-    """Give a time in microseconds: integers are milliseconds, floats seconds, as Sidekiq 8 has it."""
-    if value is None:
-        return otherwise
-    if isinstance(value, int) and value > 100_000_000_000:
-        return value * 1000
-    return round(value * 1_000_000)

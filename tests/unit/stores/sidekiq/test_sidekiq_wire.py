@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from stoker.errors import ConfigurationError, NotSupported
 from stoker.stores.holding.text import edited
 from stoker.stores.sidekiq.failing import ended
 from stoker.stores.sidekiq.urls import parse
+from stoker.stores.sidekiq.versions import packed_trace, trace_of
 from stoker.stores.sidekiq.wire import heads, read_claim
 
 NOW = 1_700_000_000 * SECOND
@@ -153,3 +155,26 @@ def test_keys_of_others_cannot_replace_those_that_stoker_writes() -> None:
 def test_a_wrong_url_says_what_is_wrong(url: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         parse(url, url)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        packed_trace(["one", "two"]),
+        "".join(f"{line}\n" for line in textwrap.wrap(packed_trace(["one", "two"]), 10)),
+        ["one", "two"],
+    ],
+    ids=["packed", "packed, with breaks in it as until 7.1", "lines of an old one"],
+)
+def test_the_traces_of_all_versions_are_read(written: Any) -> None:
+    assert trace_of(written) == "one\ntwo"
+
+
+@pytest.mark.parametrize("written", [None, "", "no base64", "eJw=", packed_trace(["x" * 2_000_000])])
+def test_what_is_no_trace_is_none(written: Any) -> None:
+    assert trace_of(written) == ""
+
+
+@pytest.mark.parametrize("written", ["1699999990.5", "1699999990500", "1699999990"])
+def test_the_times_of_all_versions_are_read(written: str) -> None:
+    assert read(RUBY.replace(b"1699999990.5", written.encode())).enqueued_at // SECOND == 1_699_999_990
