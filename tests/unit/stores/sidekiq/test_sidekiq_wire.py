@@ -110,6 +110,19 @@ def test_rusty_sidekiq_finds_the_keys_that_it_requires() -> None:
     }
 
 
+@pytest.mark.parametrize("payload", [RUST, ROADSTER, RUBY])
+@pytest.mark.parametrize("stamps", ["seconds", "millis"])
+def test_what_failed_here_is_still_what_rusty_sidekiq_reads(payload: bytes, stamps: Any) -> None:
+    job = fail(payload, stamps)
+
+    # It loses what lacks one of these, or has another type in its place.
+    assert [type(job[key]) for key in ("queue", "class", "jid", "args")] == [str, str, str, list]
+    assert job["retry"] is True or (type(job["retry"]) is int and job["retry"] >= 0)
+    assert type(job["created_at"]) is float
+    assert (job["retry_count"], type(job["error_message"]), type(job["error_class"])) == (0, str, str)
+    assert json.dumps(job["args"]) == json.dumps(json.loads(payload)["args"])
+
+
 def test_roadsters_envelope_is_opened_and_closed() -> None:
     assert read(ROADSTER).args == '{"to":"x","n":1.0}'
 
