@@ -306,3 +306,49 @@ def test_killed_workers_and_a_killed_server_lose_no_job(tmp_path: Path) -> None:
     finally:
         store.close()
         server.remove()
+
+
+@pytest.mark.timeout(60)
+def test_jobs_are_deleted_from_the_middle_of_a_list_while_others_push_and_take(sidekiq_url: str) -> None:
+    store, other = SidekiqStore(sidekiq_url), SidekiqStore(sidekiq_url)
+    taken: list[str] = []
+
+    def stir(command: Command[Any]) -> Any:
+        """Run a command, and between any two of its scripts enqueue a job and take another away."""
+        assert isinstance(command, Walk)
+        assert command.course is not None
+        course = command.course()
+        try:
+            script = next(course)
+            while True:
+                answer = store._driver.run(script, command.retry, command.name)
+                other.run(other.enqueue([NewJob("new", "[0]")], new_call()))
+                claims = other.run(other.claim({"default": 1}, ["stays", "goes"], [""], new_token(), "w", LEASE)).claims
+                taken.extend(claim.name for claim in claims)
+                script = course.send(answer)
+        except StopIteration as end:
+            return end.value
+
+    names = ["goes" if n % 3 else "stays" for n in range(900)]
+    store.run(store.enqueue([NewJob(name, f"[{n}]") for n, name in enumerate(names)], new_call()))
+    deleted, more = 0, True
+    while more:
+        changed = stir(store.delete(Filter(names=("goes",)), 100))
+        deleted, more = deleted + changed.count, changed.more
+
+    left = [job.name for job in store.run(store.find(Filter(states=(State.AVAILABLE,)), 5000))]
+    assert left.count("goes") == 0
+    assert deleted == 600 - taken.count("goes")
+    assert left.count("stays") == 300 - taken.count("stays")
+    store.close()
+    other.close()
+
+
+def test_the_next_batch_also_sees_what_came_before_the_place_where_the_last_one_ended(bench: Bench) -> None:
+    store = bench.store
+    store.run(store.enqueue([NewJob("work", f"[{n}]") for n in range(5)], new_call()))
+    assert store.run(store.delete(Filter(), 3)).more
+    store.run(store.enqueue([NewJob("work", "[5]")], new_call()))
+    last = store.run(store.delete(Filter(), 3))
+
+    assert (last.count, last.more, bench.copies()) == (3, False, 0)

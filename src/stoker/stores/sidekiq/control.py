@@ -15,6 +15,7 @@ from stoker.core.filters import Filter
 from stoker.core.job import WAITING, Changed, JobId, State, StoredJob
 from stoker.stores.sidekiq.commands import Arg, Scripts
 from stoker.stores.sidekiq.failing import granted, pushed
+from stoker.stores.sidekiq.marks import Marks, Reached
 from stoker.stores.sidekiq.places import Claim, Part, Place, parts, places, running
 from stoker.stores.sidekiq.records import Entry, Seen, moment_in, seen, stored
 from stoker.stores.sidekiq.urls import Stamps
@@ -28,42 +29,19 @@ STATES: Final[Mapping[str, frozenset[State]]] = {
     "retry": frozenset({State.SCHEDULED, State.RETRYABLE, State.DISCARDED}),
 }
 """From which states a verb takes jobs."""
-_MOST_STEPS: Final = 200_000
-"""Entries of lists that one script may pass over; it takes a few milliseconds."""
-
-
-class Ends:
-    """Where the latest pages of lists ended: the next one keeps its place though that job be gone."""
-
-    _MOST = 256
-
-    def __init__(self) -> None:
-        self._moments: dict[str, int] = {}
-
-    def note(self, last: Seen) -> None:
-        """Remember the last job of a page."""
-        self._moments.pop(last.id, None)
-        self._moments[last.id] = last.moment
-        if len(self._moments) > self._MOST:
-            del self._moments[next(iter(self._moments))]
-
-    def moment(self, id: JobId) -> int | None:
-        """Give the time by which a job is listed, if it is known without looking."""
-        return self._moments.get(id)
-
 
 # -- find --------------------------------------------------------------------------------------------------------------
 
 
 def find(
-    scripts: Scripts, ends: Ends, only: Filter, limit: int, before: JobId | None
+    scripts: Scripts, marks: Marks, only: Filter, limit: int, before: JobId | None
 ) -> Callable[[], Course[list[StoredJob]]]:
     """Give a page of jobs, newest first."""
 
     def course() -> Course[list[StoredJob]]:
         bound: tuple[int, str] | None = None
         if before is not None:
-            moment = yield from _moment_of(scripts, ends, before)
+            moment = yield from _moment_of(scripts, marks, before)
             if moment is None:
                 return []
             bound = (moment, before)
@@ -72,10 +50,10 @@ def find(
             yield from _each(parts(scripts, place), newest.take)
         if not only.states or State.RUNNING in only.states:
             now, held = yield from running(scripts)
-            newest.take(Part(now, 0, [entry for _, entry in held]))
+            newest.take(Part(now, 0, len(held), [entry for _, entry in held]))
         found = newest.found()
         if found:
-            ends.note(found[-1])
+            marks.note(found[-1])
         crashes = (yield scripts.script("crashes", [one.id for one in found])) if found else []
         return [stored(one, int(died), newest.now) for one, died in zip(found, crashes, strict=True)]
 
@@ -108,9 +86,9 @@ class _Newest:
         return sorted(self._seen.values(), key=lambda one: one[:2], reverse=True)[: self._limit]
 
 
-def _moment_of(scripts: Scripts, ends: Ends, id: JobId) -> Course[int | None]:
+def _moment_of(scripts: Scripts, marks: Marks, id: JobId) -> Course[int | None]:
     """Tell by which time a job is listed: as it was shown, else as it lies there, else as its id says."""
-    moment = ends.moment(id)
+    moment = marks.moment(id)
     if moment is not None:
         return moment
     looking = _Newest(Filter(ids=(id,)), 1, None)
@@ -133,34 +111,60 @@ def _each(reading: Generator[Script | Part, Any, None], take: Callable[[Part], i
 # -- change ------------------------------------------------------------------------------------------------------------
 
 
-def change(scripts: Scripts, verb: str, only: Filter, limit: int, stamps: Stamps) -> Callable[[], Course[Changed]]:
+def change(
+    scripts: Scripts, marks: Marks, verb: str, only: Filter, limit: int, stamps: Stamps
+) -> Callable[[], Course[Changed]]:
     """Take jobs from where they wait, for good or into their lists; no more than ``limit``."""
     wanted = STATES[verb] & frozenset(only.states or State)
+    chosen = msgspec.structs.replace(only, states=tuple(wanted))
 
     def course() -> Course[Changed]:
         ids: list[JobId] = []
         if not wanted:
             return Changed(0)
-        chosen = msgspec.structs.replace(only, states=tuple(wanted))
-        for place in (yield from places(scripts, chosen)):
-            reading = parts(scripts, place)
-            step = next(reading, None)
-            while step is not None:
-                answer: Any = 0
-                if isinstance(step, Part):
-                    matching = [one for entry in step.entries if (one := seen(only, entry, step.now)) is not None]
-                    taking = matching[: limit - len(ids)]
-                    taken = yield from _take(scripts, verb, place, step, taking, stamps)
-                    ids += taken
-                    if len(matching) > len(taking):
-                        return Changed(len(ids), True, tuple(ids))
-                    answer = len(taken)
-                else:
-                    answer = yield step
-                step = _next(reading, answer)
+        reached = marks.reached(verb, only)
+        # Who asks the same again goes on where it ended; whether that was all is seen from the beginning.
+        for start in (reached, None) if reached else (None,):
+            on = yield from _changed(scripts, verb, chosen, limit, stamps, start, ids)
+            if on is not None:
+                marks.reach(verb, only, on)
+                return Changed(len(ids), True, tuple(ids))
         return Changed(len(ids), False, tuple(ids))
 
     return course
+
+
+def _changed(
+    scripts: Scripts, verb: str, only: Filter, limit: int, stamps: Stamps, start: Reached | None, ids: list[JobId]
+) -> Course[Reached | None]:
+    """Go through the places, adding to ``ids`` what was changed; tell where there is more than ``limit``."""
+    there = yield from places(scripts, only)
+    if start is not None:
+        keys = [place.key for place in there]
+        there = there[keys.index(start.key) :] if start.key in keys else there
+    for place in there:
+        reading = parts(scripts, place, start.first if start is not None and start.key == place.key else 0)
+        step = next(reading, None)
+        while step is not None:
+            answer: Any = 0
+            if isinstance(step, Part):
+                matching = _matching(only, step)
+                taking = matching[: limit - len(ids)]
+                taken = yield from _take(scripts, verb, place, step, taking, stamps)
+                ids += taken
+                if len(matching) > len(taking):
+                    return Reached(place.key, step.first)
+                answer = len(taken)
+            else:
+                answer = yield step
+            step = _next(reading, answer)
+    return None
+
+
+def _matching(only: Filter, part: Part) -> list[tuple[int, Seen]]:
+    """Give what a filter asks for, each with its place."""
+    looked = ((part.first + place, seen(only, entry, part.now)) for place, entry in enumerate(part.entries))
+    return [(place, one) for place, one in looked if one is not None]
 
 
 def _next(reading: Generator[Script | Part, Any, None], answer: Any) -> Script | Part | None:
@@ -171,29 +175,18 @@ def _next(reading: Generator[Script | Part, Any, None], answer: Any) -> Script |
 
 
 def _take(
-    scripts: Scripts, verb: str, place: Place, part: Part, taking: Sequence[Seen], stamps: Stamps
+    scripts: Scripts, verb: str, place: Place, part: Part, taking: Sequence[tuple[int, Seen]], stamps: Stamps
 ) -> Course[list[JobId]]:
-    taken: list[JobId] = []
-    left = list(taking)
-    while left:
-        args: list[Arg] = []
-        keys = [place.key]
-        # An entry of a list is found by going there from its end.
-        most = len(left) if place.kind == "set" else max(1, _MOST_STEPS // (part.first + len(part.entries)))
-        for one in left[:most]:
-            args += [
-                one.id,
-                place.kind,
-                1,
-                one.entry.payload,
-                *_whither(scripts, verb, one.entry, part.now, stamps, keys),
-            ]
-        left = left[most:]
-        gone = yield scripts.script("take", args, keys)
-        if gone and verb != "promote_now":
-            yield scripts.script("pardon", gone)
-        taken += [JobId(id.decode()) for id in gone]
-    return taken
+    if not taking:
+        return []
+    args: list[Arg] = [place.kind, part.size]
+    keys = [place.key]
+    for at, one in taking:
+        args += [one.id, at, one.entry.payload, *_whither(scripts, verb, one.entry, part.now, stamps, keys)]
+    gone = yield scripts.script("take", args, keys)
+    if gone and verb != "promote_now":
+        yield scripts.script("pardon", gone)
+    return [JobId(id.decode()) for id in gone]
 
 
 def _whither(

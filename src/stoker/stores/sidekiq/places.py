@@ -43,6 +43,8 @@ class Part(NamedTuple):
 
     now: int
     first: int
+    size: int
+    """Entries of the whole place."""
     entries: list[Entry]
 
 
@@ -58,18 +60,18 @@ def places(scripts: Scripts, only: Filter) -> Course[list[Place]]:
     return found
 
 
-def parts(scripts: Scripts, place: Place) -> Generator[Script | Part, Any, None]:
+def parts(scripts: Scripts, place: Place, first: int = 0) -> Generator[Script | Part, Any, None]:
     """Read a place; sent how many of a part's entries were taken away, because the next ones moved up by that."""
-    first, size = 0, _FIRST_PART
+    size = _FIRST_PART
     while True:
-        now, found = yield scripts.script("page", [place.kind, first, first + size - 1], [place.key])
+        now, whole, found = yield scripts.script("page", [place.kind, first, first + size - 1], [place.key])
         step = 1 if place.kind == "list" else 2
         scores = [None] * len(found) if step == 1 else [round(float(score) * SECOND) for score in found[1::2]]
         entries = [
             Entry(payload, place.state, place.queue, score)
             for payload, score in zip(found[::step], scores, strict=True)
         ]
-        taken = (yield Part(int(now), first, entries)) or 0
+        taken = (yield Part(int(now), first, whole, entries)) or 0
         if len(entries) < size:
             return
         first += len(entries) - taken

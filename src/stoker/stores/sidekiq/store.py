@@ -33,6 +33,7 @@ from stoker.stores.holding.store import HoldingStore
 from stoker.stores.sidekiq import control, look, moving, presence, upkeep, work
 from stoker.stores.sidekiq.commands import Scripts
 from stoker.stores.sidekiq.intake import intake
+from stoker.stores.sidekiq.marks import Marks
 from stoker.stores.sidekiq.urls import parse
 from stoker.stores.sidekiq.waiting import Waiting
 
@@ -70,7 +71,7 @@ class SidekiqStore(HoldingStore):
         self._scripts = Scripts(self._parsed.namespace, around)
         super().__init__(self._parsed.target, shown or url, clock, self._scripts)
         self.positional = self._parsed.envelope == "none"
-        self._ends = control.Ends()
+        self._marks = Marks()
         self._waiting = Waiting(self._driver, self._scripts.queue, around)
 
     async def wait(self, queues: Sequence[str], timeout: float) -> bool:
@@ -134,7 +135,7 @@ class SidekiqStore(HoldingStore):
         return self._scripts.command("routes", [], lambda found: sorted(route.decode() for route in found))
 
     def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
-        return self._scripts.walk("find", control.find(self._scripts, self._ends, only, limit, before))
+        return self._scripts.walk("find", control.find(self._scripts, self._marks, only, limit, before))
 
     def cancel(self, only: Filter, limit: int) -> Command[Changed]:
         return self._change("cancel", only, limit)
@@ -152,7 +153,9 @@ class SidekiqStore(HoldingStore):
         return self._change("delete", only, limit)
 
     def _change(self, verb: str, only: Filter, limit: int) -> Command[Changed]:
-        return self._scripts.walk(verb, control.change(self._scripts, verb, only, limit, self._parsed.stamps))
+        return self._scripts.walk(
+            verb, control.change(self._scripts, self._marks, verb, only, limit, self._parsed.stamps)
+        )
 
     def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
         return self._scripts.walk("hold", moving.hold(self._scripts, only, limit, token, worker), Retry.KEYED)
