@@ -15,6 +15,11 @@ from typing import Final
 
 import pytest
 
+from examples.directory_store.stoker_directory import DirectoryStore
+from stoker.core.job import NewJob, new_call
+from stoker.testing.contract.base import everything
+from stoker.testing.fake_clock import FakeClock
+
 EXAMPLE: Final = Path(__file__).parents[2] / "examples" / "directory_store"
 APP: Final = """
 from pathlib import Path
@@ -96,3 +101,31 @@ def test_a_worker_performs_retries_and_takes_over_from_one_that_was_killed(home:
         for record in json.loads(stoker(home, "--json", "jobs", "list"))
     }
     assert states["hang"] == ("completed", 1)
+
+
+def test_who_is_killed_while_it_enqueues_leaves_whole_calls(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.path[:0] = {[str(EXAMPLE), *sys.path]!r}
+from pathlib import Path
+from stoker_directory import DirectoryStore
+from stoker.core.job import NewJob, new_call
+from stoker.testing.fake_clock import FakeClock
+store = DirectoryStore(Path({str(tmp_path / "jobs")!r}), FakeClock())
+print("ready", flush=True)
+while True:
+    store.run(store.enqueue([NewJob("work", "{{}}")] * 7, new_call()))
+"""
+    for _ in range(3):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+            time.sleep(0.05)
+            writer.kill()
+
+    store = DirectoryStore(tmp_path / "jobs", FakeClock())
+    store.run(store.enqueue([NewJob("work", "{}")] * 7, new_call()))
+    (group,) = store.run(store.count())
+    assert group.count % 7 == 0
+    ids = [job.id for job in everything(store)]
+    assert len(set(ids)) == len(ids) == group.count
