@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import pytest
+
 from tests.unit.cli.conftest import Shell
 
 TASKS = """
@@ -72,6 +76,16 @@ def test_to_write_and_to_check_exclude_each_other(stoker: Shell) -> None:
     stoker.write("tasks.py", TASKS)
 
     assert stoker("convert", "celery", "tasks.py", "--write", "--check").exit_code == 2
+
+
+def test_without_libcst_the_extra_is_named(stoker: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("stoker.convert")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "libcst", None)
+
+    result = stoker("convert", "celery", ".")
+    assert result.exit_code == 2
+    assert 'pip install "stoker[convert]"' in result.stderr
 
 
 def test_a_folder_that_is_not_there_is_named(stoker: Shell) -> None:
