@@ -12,7 +12,7 @@ import pytest
 from stoker import Context, Encrypt, Secret, Snooze, State, Stoker, fixed
 from stoker.core.capability import Capability
 from stoker.core.lines import LONGEST_LINE, MOST_CHARACTERS
-from stoker.errors import DefinitionError, JobNotFound, NotSupported, StoreUnavailable
+from stoker.errors import ConfigurationError, DefinitionError, JobNotFound, StoreUnavailable
 from tests.rigs.worker import Rig
 
 log = logging.getLogger("shop.orders")
@@ -198,7 +198,7 @@ async def test_a_worker_whose_store_keeps_no_notes_refuses_to_start(rig: Rig, mo
     async def load() -> None: ...
 
     monkeypatch.setattr(type(rig.store), "capabilities", rig.store.capabilities & ~Capability.NOTE)
-    with pytest.raises(NotSupported, match=r"load: keep_logs= needs a store .* lacks NOTE"):
+    with pytest.raises(ConfigurationError, match=r"load: keep_logs= needs a store .* lacks NOTE"):
         rig.make()
 
 

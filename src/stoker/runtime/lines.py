@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from stoker.core.capability import Capability
 from stoker.core.job import Claim
-from stoker.errors import NotSupported
+from stoker.errors import ConfigurationError
 from stoker.jobs.defined import DefinedJob
 from stoker.runtime.logbook import Logbook
 from stoker.runtime.notes import Notes
@@ -51,13 +51,14 @@ keeping: Final[ContextVar[Logbook | None]] = ContextVar("stoker_keeping", defaul
 
 
 def keeping_for(definitions: Mapping[str, DefinedJob[Any]], store: Store | None, notes: Notes | None) -> Keeping | None:
-    """Give what keeps the lines of these jobs, None where no job asks for it; NotSupported names one that cannot be."""
+    """Give what keeps the lines of these jobs, None where no job asks; ConfigurationError names one that cannot be."""
     most = {name: job.rules.keep_logs for name, job in definitions.items() if job.rules.keep_logs}
     if not most or store is None or notes is None:
         return None
     if not store.supports(Capability.NOTE):
-        raise NotSupported(
-            f"{min(most)}: keep_logs= needs a store that keeps notes, and {store.url} lacks NOTE", verb="note"
+        raise ConfigurationError(
+            f"{min(most)}: keep_logs= needs a store that keeps notes, and {store.url} lacks NOTE; "
+            "give the job another store, or leave keep_logs= out"
         )
     return Keeping(most, notes)
 
