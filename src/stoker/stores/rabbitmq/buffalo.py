@@ -63,6 +63,8 @@ class BuffaloForm(Form):
 class BuffaloTopology(Topology):
     """The queues of handlers, which belong to others too: they have no arguments, and are never deleted."""
 
+    kind = "durable queues of handlers"
+
     def __init__(self, prefix: str, exchange: str) -> None:
         super().__init__(prefix, BuffaloForm(exchange))
         self._known: set[Lane] = set()

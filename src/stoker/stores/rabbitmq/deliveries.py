@@ -59,6 +59,13 @@ class Consumed:
             return True
         return self.open >= self.window and self.open + room >= ENOUGH * self.window
 
+    def place(self, delivery: Delivery) -> None:
+        """Put a delivery behind those of its priority and above."""
+        place = len(self.buffer)
+        while place and _rank(self.buffer[place - 1]) < _rank(delivery):
+            place -= 1
+        self.buffer.insert(place, delivery)
+
     def lost(self) -> None:
         """Begin anew: the channel has ended."""
         self.buffer.clear()
@@ -177,5 +184,9 @@ class Deliveries:
             await channel.stop_consuming(tag)
 
 
-def _age(buffer: deque[Delivery]) -> int:
-    return buffer[0].tag
+def _age(buffer: deque[Delivery]) -> tuple[int, int]:
+    return -_rank(buffer[0]), buffer[0].tag
+
+
+def _rank(delivery: Delivery) -> int:
+    return delivery.properties.priority or 0

@@ -29,6 +29,10 @@ class Form:
     def adopt(self, properties: Any, now: int) -> None:
         """Add to a delivery what guests leave out."""
 
+    def priority(self, properties: Any) -> int:
+        """Read the priority."""
+        return 0
+
     def args(self, body: bytes) -> bytes:
         """Read the arguments."""
         return body

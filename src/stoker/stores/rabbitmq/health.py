@@ -46,7 +46,7 @@ async def _queues(session: Session, link: Link) -> list[Finding]:
         except ConfigurationError as error:
             findings.append(Finding("fail", "queue", str(error)))
     if not findings:
-        findings.append(Finding("ok", "queues", f"{len(lanes)} as they should be: durable quorum queues"))
+        findings.append(Finding("ok", "queues", f"{len(lanes)} as they should be: {session.topology.kind}"))
     if parked := await session.topology.parked_jobs(link):
         advice = f"look into the queue {session.topology.parked}"
         findings.append(Finding("warn", "parked", f"{parked} jobs were given up", advice))

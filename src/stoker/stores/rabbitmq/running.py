@@ -16,6 +16,7 @@ from stoker.drivers.rabbitmq_loop import SideLoop
 from stoker.errors import StokerError, StoreError, StoreUnavailable
 from stoker.stores.rabbitmq.buffalo import BuffaloTopology
 from stoker.stores.rabbitmq.commands import Talk
+from stoker.stores.rabbitmq.ranks import RankedTopology
 from stoker.stores.rabbitmq.session import Session
 from stoker.stores.rabbitmq.topology import Topology
 from stoker.stores.rabbitmq.urls import RabbitUrl
@@ -53,6 +54,8 @@ class Running:
 
     def topology(self) -> Topology:
         """Give the names of the queues, and with them the form of the messages."""
+        if self._parsed.ranked:
+            return RankedTopology(self._parsed.prefix)
         if self._parsed.exchange is None:
             return Topology(self._parsed.prefix)
         return BuffaloTopology(self._parsed.prefix, self._parsed.exchange)

@@ -46,4 +46,5 @@ def with_headers(properties: Any, headers: dict[str, Any], expiration: str | Non
         timestamp=properties.timestamp,
         type=properties.type,
         expiration=expiration,
+        priority=properties.priority,
     )

@@ -227,7 +227,7 @@ class Session:
             else:
                 if headers and wire.CRASHES in headers:
                     delivery.crashes = wire.number(headers, wire.CRASHES)
-                lane.buffer.append(delivery)
+                lane.place(delivery)
                 self._bell.ring((lane.lane.queue,))
 
         return receive
@@ -348,7 +348,8 @@ class Session:
     def _claimed(self, delivery: Delivery, token: Token) -> Claim:
         lane = delivery.lane.lane
         body = self._form.args(delivery.body)
-        return wire.claim_of(delivery.properties, body, lane.queue, lane.name, token, delivery.crashes)
+        properties, crashes, rank = delivery.properties, delivery.crashes, self._form.priority(delivery.properties)
+        return wire.claim_of(properties, body, lane.queue, lane.name, token, crashes, rank)
 
 
 def _lanes_of(ended: Sequence[tuple[Settlement, Delivery]]) -> set[Lane]:

@@ -25,11 +25,12 @@ from stoker.core.job import (
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.bell import Bell
 from stoker.drivers.system_clock import SystemClock
-from stoker.errors import NotSupported
+from stoker.errors import EnqueueError, NotSupported
 from stoker.stores.base import Store, check_enqueue
 from stoker.stores.rabbitmq import look
 from stoker.stores.rabbitmq.commands import Talk, known, talk
 from stoker.stores.rabbitmq.health import examine
+from stoker.stores.rabbitmq.ranks import MOST
 from stoker.stores.rabbitmq.running import Running
 from stoker.stores.rabbitmq.session import Session
 from stoker.stores.rabbitmq.urls import parse
@@ -57,7 +58,10 @@ class RabbitStore(Store):
         self.url = shown or url
         self._clock: Clock = SystemClock() if clock is None else clock
         self._bell = Bell()
-        self._running = Running(parse(url, self.url), self.url, self._clock, self._new_bell)
+        parsed = parse(url, self.url)
+        if parsed.ranked:
+            self.capabilities = type(self).capabilities | Capability.PRIORITY  # type: ignore[misc]  # of this URL only
+        self._running = Running(parsed, self.url, self._clock, self._new_bell)
 
     def run(self, command: Command[T], on: object | None = None) -> T:
         """Run a command in this thread. There are no transactions to join: ``on`` raises NotSupported."""
@@ -182,7 +186,7 @@ class RabbitStore(Store):
         if job.unique is not None:
             self._refuse("enqueue a unique job", Capability.UNIQUE)
         if job.priority:
-            self._refuse(f"enqueue {job.name} with priority {job.priority}", Capability.PRIORITY)
+            self._check_priority(job)
         if job.gates:
             self._refuse(f"enqueue {job.name} with limits", Capability.LIMITS)
         if job.expires is not None:
@@ -191,3 +195,9 @@ class RabbitStore(Store):
             self._refuse(f"enqueue {job.name} in a batch", Capability.BATCH)
         if job.route:
             self._refuse(f"enqueue {job.name} with tags", Capability.TAGS)
+
+    def _check_priority(self, job: NewJob) -> None:
+        if not self.supports(Capability.PRIORITY):
+            self._refuse(f"enqueue {job.name} with priority {job.priority}", Capability.PRIORITY)
+        if abs(job.priority) > MOST:
+            raise EnqueueError(f"{job.name}: priority {job.priority}: on RabbitMQ they go from -{MOST} to {MOST}")

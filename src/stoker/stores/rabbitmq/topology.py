@@ -36,6 +36,9 @@ _STREAM: Final = {"x-queue-type": "stream"}
 class Topology:
     """The names under one prefix, and what of them is known to be declared."""
 
+    kind = "durable quorum queues"
+    """What jobs lie in."""
+
     def __init__(self, prefix: str, form: Form | None = None) -> None:
         self._prefix = prefix
         self.form = form or Form()

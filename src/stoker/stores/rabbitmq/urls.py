@@ -29,6 +29,8 @@ class RabbitUrl(NamedTuple):
     timeout: float
     exchange: str | None = None
     """In Buffalo's form the exchange to publish to, empty for the broker's own; None in stoker's."""
+    ranked: bool = False
+    """Whether jobs have priorities."""
 
 
 def parse(url: str, masked: str) -> RabbitUrl:
@@ -36,11 +38,11 @@ def parse(url: str, masked: str) -> RabbitUrl:
 
     ``amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST]``, ``amqps://`` for TLS, ``buffalo+amqp://`` and ``buffalo+amqps://``
     for the form of Buffalo's adapter. Parameters: ``prefix``, ``timeout`` and ``heartbeat`` (durations), ``ca_certs``,
-    ``certfile``, ``keyfile``, ``verify``; in Buffalo's form also ``exchange``.
+    ``certfile``, ``keyfile``, ``verify``; in Buffalo's form also ``exchange``, in stoker's ``priorities``.
     """
     parts = urlsplit(url)
     form, _, scheme = parts.scheme.rpartition("+")
-    options = _options(parts.query, masked, (*_OPTIONS, "exchange") if form else _OPTIONS)
+    options = _options(parts.query, masked, (*_OPTIONS, "exchange" if form else "priorities"))
     exchange = options.pop("exchange", "") if form else None
     if exchange and len(exchange.encode()) > _LONGEST_NAME:
         raise ConfigurationError(f"{masked}: the name of an exchange has at most {_LONGEST_NAME} bytes")
@@ -58,6 +60,8 @@ def parse(url: str, masked: str) -> RabbitUrl:
         port = parts.port
     except ValueError as error:
         raise ConfigurationError(f"{masked}: the port must be a number up to 65535") from error
+    if (priorities := options.pop("priorities", None)) not in (None, "classic"):
+        raise ConfigurationError(f"{masked}: priorities is {priorities!r}; it must be 'classic', or left out")
     tls = scheme == "amqps"
     host = parts.hostname or "localhost"
     parameters = pika.ConnectionParameters(
@@ -71,7 +75,7 @@ def parse(url: str, masked: str) -> RabbitUrl:
         ssl_options=pika.SSLOptions(_tls(options, masked), host) if tls else None,
         client_properties={"product": "stoker", "connection_name": "stoker"},
     )
-    return RabbitUrl(parameters, prefix, timeout, exchange)
+    return RabbitUrl(parameters, prefix, timeout, exchange, priorities is not None)
 
 
 def _options(query: str, masked: str, known: Sequence[str]) -> dict[str, str]:

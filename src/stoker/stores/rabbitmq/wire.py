@@ -80,7 +80,7 @@ def ours(headers: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (headers or {}).items() if not name.startswith("x-")}
 
 
-def claim_of(properties: Any, body: bytes, queue: str, name: str, token: Token, crashes: int) -> Claim:
+def claim_of(properties: Any, body: bytes, queue: str, name: str, token: Token, crashes: int, priority: int) -> Claim:
     """Read a delivery; one that cannot be read has a defect."""
     headers: Mapping[str, Any] = properties.headers or {}
     defect = None if AT in headers else f"no job of stoker's: the message has no header {AT}"
@@ -95,7 +95,7 @@ def claim_of(properties: Any, body: bytes, queue: str, name: str, token: Token, 
         name,
         queue,
         args,
-        0,
+        priority,
         _number(headers, "stoker-max-attempts", 20),
         _number(headers, STARTS, 0) + 1,
         _number(headers, FAILURES, 0),
