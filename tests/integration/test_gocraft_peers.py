@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from stoker import Context, Discard, Snooze, Stoker, Unique, fixed
+from stoker.core.filters import Filter
 from stoker.core.job import State, new_token
+from stoker.core.moving import MOVING
 from stoker.core.settlement import Settled, Settlement
 from stoker.stores.base import Store
 from tests.rigs.gopher import Gopher
@@ -310,6 +312,33 @@ def test_the_doctor_names_a_pool_that_would_bury_jobs_of_python(shared: Shared) 
     shared.app.enqueue_by_name("curve", {}, delay="0.001s")
     until(lambda: shared.go.requeue() == "dead")
     assert shared.go.parked("dead")[0][0]["err"] == "unknown job when requeueing"
+
+
+# -- moving away -------------------------------------------------------------------------------------------------------
+
+
+def test_what_waits_in_go_leaves_for_another_store_and_frees_its_keys(shared: Shared) -> None:
+    shared.go.redis.set(shared.go.key("jobs:send:max_concurrency"), "1")
+    shared.go.enqueue("send", {"to": "a", "n": 1234567890123456789})
+    shared.go.enqueue_in("send", 3600, {"to": "b"})
+    assert shared.go.enqueue_unique("send", {"to": "c", "n": 1}, by={"to": "c"})
+    assert not shared.go.enqueue_unique("send", {"to": "c", "n": 2}, by={"to": "c"})
+    token = new_token()
+    hold = shared.store.hold(Filter(), 10, token, f"{MOVING}elsewhere")
+    held = shared.store.run(hold)
+
+    assert [json.loads(one.args)["n"] for one in held if one.name == "send" and "n" in one.args] == [
+        1234567890123456789,
+        2,
+    ]
+    assert {one.state for one in held} == {State.AVAILABLE, State.SCHEDULED}
+    assert shared.go.redis.keys(shared.go.key("unique:*")) == []
+    assert (shared.go.fetch(), shared.go.reap(), shared.store.run(hold)) == (None, [], held)
+    assert [one.jobs for one in shared.store.run(shared.store.holds())] == [3]
+
+    endings = [Settlement(one.id, token, State.COMPLETED, keep=0) for one in held]
+    assert set(shared.store.run(shared.store.settle(endings)).values()) == {Settled.ACCEPTED}
+    assert (shared.store.run(shared.store.holds()), shared.go.in_progress(), shared.go.lock("send")[0]) == ([], [], 0)
 
 
 # -- who is there ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from stoker.stores.holding.commands import HoldingScripts
 from stoker.stores.lua import Source
 
 DEFAULT_QUEUE: Final = "default"
+MOVING_POOL: Final = "moving"
+"""Stands for a pool where jobs are held for another store. It is none: nobody reaps it, and it has no locks."""
 _TAKEN: Final = re.compile(r"[,\n]|:(paused|lock|lock_info|max_concurrency|inprogress)$")
 """What would end a list of names, or be taken for another key of gocraft's."""
 

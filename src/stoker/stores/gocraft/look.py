@@ -7,7 +7,7 @@ from typing import Any
 
 from stoker.core.command import Command
 from stoker.core.job import QueueCount, State
-from stoker.stores.gocraft.commands import DEFAULT_QUEUE, Scripts, name_of, speakable
+from stoker.stores.gocraft.commands import DEFAULT_QUEUE, MOVING_POOL, Scripts, name_of, speakable
 from stoker.stores.holding.commands import Arg
 from stoker.stores.walks import Course
 
@@ -43,7 +43,9 @@ def any_of(scripts: Scripts, queues: Sequence[str], names: Sequence[str]) -> Cal
         for queue, name in lanes:
             keys += _entrance(scripts, queue, name)
             args += [queue, name, name_of(queue, name)]
-        running = [scripts.in_progress(name_of(*lane), pool) for lane in lanes for pool in Lanes(found).pools]
+        running = [
+            scripts.in_progress(name_of(*lane), pool) for lane in lanes for pool in (*Lanes(found).pools, MOVING_POOL)
+        ]
         return bool((yield scripts.script("any", args, [*keys, *running])))
 
     return course
@@ -74,7 +76,7 @@ def count(scripts: Scripts, queues: Sequence[str]) -> Callable[[], Course[list[Q
         tally = _Tally(lanes, queues)
         names = sorted(lanes.of)
         keys = [scripts.jobs(name) for name in names]
-        keys += [scripts.in_progress(name, pool) for pool in lanes.pools for name in names]
+        keys += [scripts.in_progress(name, pool) for pool in (*lanes.pools, MOVING_POOL) for name in names]
         now, found = yield scripts.script("lists", [], keys)
         for place, (number, since) in enumerate(zip(found[::2], found[1::2], strict=True)):
             state = State.AVAILABLE if place < len(names) else State.RUNNING

@@ -10,6 +10,7 @@ from stoker.core.backoff import gocraft
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry
+from stoker.core.filters import Filter
 from stoker.core.finding import Finding
 from stoker.core.job import (
     CallId,
@@ -22,13 +23,14 @@ from stoker.core.job import (
     Pause,
     QueueCount,
     Reclaimed,
+    StoredJob,
     Token,
     WorkerInfo,
 )
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.system_clock import SystemClock
 from stoker.stores.base import check_enqueue, check_pause
-from stoker.stores.gocraft import health, look, pausing, presence, unique, upkeep, work
+from stoker.stores.gocraft import health, look, moving, pausing, presence, unique, upkeep, work
 from stoker.stores.gocraft.commands import Scripts, check_name
 from stoker.stores.gocraft.intake import intake
 from stoker.stores.gocraft.urls import parse
@@ -54,6 +56,7 @@ class GocraftStore(HoldingStore):
         | Capability.UNIQUE_TO_START
         | Capability.PAUSE
         | Capability.PRESENCE
+        | Capability.HOLD
     )
 
     backoff = staticmethod(gocraft)
@@ -150,6 +153,12 @@ class GocraftStore(HoldingStore):
 
     def paused(self) -> Command[list[Pause]]:
         return self._scripts.walk("paused", pausing.paused(self._scripts))
+
+    def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
+        return self._scripts.walk("hold", moving.hold(self._scripts, only, limit, token, worker), Retry.KEYED)
+
+    def last_due(self) -> Command[int | None]:
+        return self._scripts.command("last_due", [], moving.last_due)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return self._scripts.walk("beat", presence.beat(self._scripts, worker, ttl))

@@ -36,7 +36,7 @@ def claim(
 
     def course() -> Course[Claimed]:
         found, due, now = yield scripts.script("claim", args, keys)
-        yield from _unlocked(scripts, token, pool, found)
+        yield from unlocked(scripts, token, pool, found)
         claims = [
             read_claim(_told(id), _told(queue), _told(name), payload, int(crashes), token, int(now))
             for id, queue, name, payload, crashes, *_ in found
@@ -46,7 +46,7 @@ def claim(
     return scripts.walk("claim", course, Retry.KEYED)
 
 
-def _unlocked(scripts: Scripts, token: Token, pool: str, found: list[list[Any]]) -> Course[None]:
+def unlocked(scripts: Scripts, token: Token, pool: str, found: list[list[Any]]) -> Course[None]:
     """Free the keys of unique jobs, and put their newest arguments in the place of those that they came with."""
     ids: list[Arg] = []
     keys = scripts.claim_keys(token)[:1]

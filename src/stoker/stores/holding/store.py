@@ -9,11 +9,13 @@ from stoker.core.clock import Clock
 from stoker.core.command import Command, Script
 from stoker.core.finding import Finding
 from stoker.core.job import Extended, JobId, Token
+from stoker.core.moving import Hold
 from stoker.drivers.redis import RedisDriver
 from stoker.drivers.redis_link import Target
 from stoker.errors import NotSupported
 from stoker.stores.base import Store
 from stoker.stores.holding.commands import Arg, HoldingScripts
+from stoker.stores.holding.moving import holds
 from stoker.stores.redis_health import examine
 from stoker.stores.walks import Walk
 
@@ -97,3 +99,6 @@ class HoldingStore(Store):
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
         return self._leases.command("lead", [role, holder, ttl], bool)
+
+    def holds(self) -> Command[list[Hold]]:
+        return self._leases.walk("holds", holds(self._leases))

@@ -10,7 +10,7 @@ import msgspec
 from stoker.core.duration import SECOND
 from stoker.core.filters import Filter
 from stoker.core.job import WAITING, State, StoredJob, Token
-from stoker.core.moving import HELD_FOR, MOVING, Hold
+from stoker.core.moving import HELD_FOR
 from stoker.stores.sidekiq.commands import Arg, Scripts
 from stoker.stores.sidekiq.failing import held as parts_of
 from stoker.stores.sidekiq.places import SETS, Place, places
@@ -92,24 +92,6 @@ def _is_job(payload: bytes) -> bool:
 
 def _queue_of(found: Seen) -> str:
     return read_payload(found.entry.payload).queue
-
-
-def holds(scripts: Scripts) -> Callable[[], Course[list[Hold]]]:
-    """Give what is held, the longest first."""
-
-    def course() -> Course[list[Hold]]:
-        _, found = yield scripts.script("holdings", [])
-        pairs = zip(found[::2], found[1::2], strict=True)
-        said = {token.decode(): value.decode(errors="replace") for token, value in pairs}
-        ours = {token: value for token, value in said.items() if value.partition(" ")[2].startswith(MOVING)}
-        open_ = yield scripts.script("opened", [], [scripts.claim_keys(token)[0] for token in ours])
-        made = [
-            Hold(Token(token), value.partition(" ")[2], int(value.partition(" ")[0]), int(jobs))
-            for (token, value), jobs in zip(ours.items(), open_, strict=True)
-        ]
-        return sorted(made, key=lambda one: (one.at, one.token))
-
-    return course
 
 
 def last_due(reply: Any) -> int | None:

@@ -24,7 +24,6 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
-from stoker.core.moving import Hold
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import NotSupported
@@ -159,9 +158,6 @@ class SidekiqStore(HoldingStore):
 
     def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
         return self._scripts.walk("hold", moving.hold(self._scripts, only, limit, token, worker), Retry.KEYED)
-
-    def holds(self) -> Command[list[Hold]]:
-        return self._scripts.walk("holds", moving.holds(self._scripts))
 
     def last_due(self) -> Command[int | None]:
         return self._scripts.command("last_due", [], moving.last_due)

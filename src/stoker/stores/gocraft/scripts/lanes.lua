@@ -14,8 +14,11 @@ end
 
 local function release_locks()
   for lane, count in pairs(released) do
-    if call('DECRBY', lane.lock, count) < 0 then call('SET', lane.lock, 0) end
-    if call('HINCRBY', lane.lock_info, lane.pool, -count) <= 0 then call('HDEL', lane.lock_info, lane.pool) end
+    -- What was held for another store took no lock.
+    if lane.pool ~= 'moving' then
+      if call('DECRBY', lane.lock, count) < 0 then call('SET', lane.lock, 0) end
+      if call('HINCRBY', lane.lock_info, lane.pool, -count) <= 0 then call('HDEL', lane.lock_info, lane.pool) end
+    end
   end
 end
 
