@@ -13,6 +13,7 @@ from stoker import State, Stoker
 from stoker.core.filters import Filter
 from stoker.core.job import JobId, NewJob, StoredJob, new_call
 from stoker.core.limits import Gate, Rule
+from stoker.core.lines import read
 from tests.rigs.processes import Processes, processes, until
 
 WORKER = "tests.integration.apps.running"
@@ -105,6 +106,8 @@ def test_a_killed_holder_gives_its_place_back_with_its_lease(watched: Watched) -
     ids = watched.enqueue_behind("one=", 3)
     worker = watched.processes.start(WORKER)
     until(watched.lines)
+    (holder,) = (id for id in ids if watched.job(id).state is State.RUNNING)
+    until(lambda: watched.store.run(watched.store.logged([holder])))
     worker.kill()
     watched.processes.start(WORKER)
     until(lambda: len(watched.lines()) == 2)
@@ -112,3 +115,5 @@ def test_a_killed_holder_gives_its_place_back_with_its_lease(watched: Watched) -
     states = Counter(watched.job(id).state for id in ids)
     assert states == {State.RUNNING: 1, State.AVAILABLE: 2}
     assert sum(watched.job(id).crashes for id in ids) == 1
+    (killed,) = read(watched.store.run(watched.store.logged([holder]))[holder])[:1]
+    assert [line.message for line in killed.lines] == ["waits begins"]

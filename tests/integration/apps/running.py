@@ -24,9 +24,10 @@ def effect(line: object) -> None:
     os.close(descriptor)
 
 
-@app.job(max_attempts=1)
+@app.job(max_attempts=1, keep_logs=True)
 async def waits(ctx: Context[None]) -> None:
     """Wait for ever."""
+    ctx.log.warning("waits begins")
     ctx.progress(0.4, "rows")
     ctx.checkpoint({"row": 40})
     effect("waits begins")
