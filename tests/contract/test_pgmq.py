@@ -7,7 +7,7 @@ from functools import partial
 import psycopg
 import pytest
 
-from stoker.stores.pgmq import PgmqStore
+from stoker.stores.pgmq import open_pgmq
 from stoker.testing.contract import Place, StoreContract
 from tests.contract.test_postgres import losing_a_reply
 
@@ -15,7 +15,7 @@ from tests.contract.test_postgres import losing_a_reply
 @pytest.fixture
 def place(pgmq_url: str, postgres_server: str) -> Place:
     # Archived, or nobody could look at what became of the jobs.
-    connect = partial(PgmqStore, f"{pgmq_url}&on_success=archive")
+    connect = partial(open_pgmq, f"{pgmq_url}&on_success=archive")
     transaction = partial(psycopg.connect, postgres_server)
     return Place(connect, between_processes=True, losing_a_reply=losing_a_reply, transaction=transaction)
 

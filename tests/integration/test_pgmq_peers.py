@@ -16,7 +16,8 @@ import pytest
 
 from stoker import Context, Stoker
 from stoker.core.duration import SECOND
-from stoker.core.job import Due, State, new_call, new_token
+from stoker.core.filters import Filter
+from stoker.core.job import Due, JobId, State, new_call, new_token
 from stoker.core.settlement import Settled
 from stoker.errors import ConfigurationError, NotSupported, SchemaOutdated
 from stoker.stores.pgmq import PgmqStore
@@ -291,6 +292,36 @@ def test_what_pgmq_has_no_place_for_is_refused(store: PgmqStore) -> None:
         store.enqueue([job(priority=1)], new_call())
     with pytest.raises(ConfigurationError, match="Roadster keeps its periodic jobs"):
         PgmqStore("pgmq+postgresql://db/shop").enqueue([job(queue="periodic")], new_call())
+
+
+def test_what_failed_is_found_in_the_archive_and_tried_again(store: PgmqStore, peer: Peer) -> None:
+    claimed = claim_one(store, max_attempts=1)
+    settle(store, claimed, State.DISCARDED, counts="failure", error=failure(), keep=None)
+    theirs = peer.send("Rust", 1)
+    peer.ask("SELECT pgmq.archive('{prefix}default', %s::bigint)", theirs)
+
+    (found,) = store.run(store.find(Filter(), 10))
+    assert (found.id, found.state, found.failures) == (claimed.id, State.DISCARDED, 1)
+    assert [error.message for error in found.errors] == ["no route to host"]
+    assert store.run(store.retry(Filter(states=(State.DISCARDED,)), 10)).ids == (claimed.id,)
+    (again,) = claim(store)
+    assert (again.id, again.failures, again.max_attempts, again.starts) == (claimed.id, 1, 2, 2)
+    assert [row["msg_id"] for row in peer.rows("a")] == [theirs]
+
+
+def test_messages_of_others_are_found_and_cancelled(store: PgmqStore, peer: Peer) -> None:
+    ids = [f"default:{peer.send('Rust', number)}" for number in range(3)]
+    peer.read(3600)
+    waiting = f"mail:{peer.send('Rust', {'user': 7}, queue='mail')}"
+
+    assert [(one.id, one.state) for one in store.run(store.find(Filter(), 10))] == [
+        (waiting, State.AVAILABLE),
+        *((id, State.RUNNING) for id in reversed(ids)),
+    ]
+    assert [one.id for one in store.run(store.find(Filter(args=(("user", "7"),)), 10))] == [waiting]
+    assert [one.id for one in store.run(store.find(Filter(), 2, before=JobId(waiting)))] == [ids[2], ids[1]]
+    assert store.run(store.cancel(Filter(names=("Rust",)), 10)).ids == (waiting,)
+    assert [row["headers"]["stoker"]["state"] for row in peer.rows("a", "mail")] == ["cancelled"]
 
 
 # -- installing --------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ END $$;
 CREATE FUNCTION pgmq.set_vt(queue_name text, msg_id bigint, vt integer) RETURNS SETOF pgmq.message_record
 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY EXECUTE format('UPDATE pgmq.%I SET vt = clock_timestamp() + make_interval(secs => %s)'
+    RETURN QUERY EXECUTE format('UPDATE pgmq.%I SET vt = now() + make_interval(secs => %s)'
         ' WHERE msg_id = %s RETURNING msg_id, read_ct, enqueued_at, vt, message', 'q_' || lower(queue_name), vt, msg_id);
 END $$;
 CREATE FUNCTION pgmq.delete(queue_name text, msg_ids bigint[]) RETURNS SETOF bigint LANGUAGE plpgsql AS $$

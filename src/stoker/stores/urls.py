@@ -145,8 +145,8 @@ def _postgres(wish: _Wish) -> Store:
 
 def _pgmq(wish: _Wish) -> Store:
     with _extra("pgmq", "psycopg", wish):
-        from stoker.stores.pgmq import PgmqStore
-    return PgmqStore(wish.url, shown=mask(wish.url), clock=wish.clock, auto_migrate=wish.auto_migrate)
+        from stoker.stores.pgmq import open_pgmq
+    return open_pgmq(wish.url, shown=mask(wish.url), clock=wish.clock, auto_migrate=wish.auto_migrate)
 
 
 def _rabbitmq(wish: _Wish) -> Store:

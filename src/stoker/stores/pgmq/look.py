@@ -23,13 +23,22 @@ WHERE lower(queue_name) LIKE replace(:prefix::text, '_', '\\_') || '%' AND lower
 
 # A message that is read and not yet due belongs to somebody; one whose lease is over is ours until `reclaim` comes.
 STATE: Final = f"""CASE WHEN m.read_ct > {SEEN} AND (m.vt > {NOW} OR {HELD}) THEN 3 WHEN m.vt <= {NOW} THEN 2
-    WHEN coalesce((@notes->>'failures')::integer, 0) > 0 THEN 4 ELSE 1 END"""
+    WHEN (@notes->>'retry')::boolean THEN 4 ELSE 1 END"""
 COUNT: Final = f"""
 SELECT :shown::text, name, route, state, count(*), min(at) FROM (
     SELECT coalesce({NAME}, '') AS name, coalesce(@notes->>'route', '') AS route, {STATE} AS state,
         {MICROS.format("m.vt")} AS at
     FROM {{table}} AS m
 ) AS seen GROUP BY name, route, state"""
+ENDED: Final = f"""
+SELECT :shown::text, name, route, CASE state WHEN 'completed' THEN 5 WHEN 'cancelled' THEN 6 ELSE 7 END, count(*),
+    min(at)
+FROM (
+    SELECT coalesce({NAME}, '') AS name, coalesce(@notes->>'route', '') AS route, @notes->>'state' AS state,
+        coalesce((@notes->>'due')::bigint, {MICROS.format("m.vt")}) AS at
+    FROM {{archive}} AS m WHERE @notes ? 'state'
+) AS seen GROUP BY name, route, state"""
+"""What workers of ours archived: of others pgmq does not tell how they ended."""
 
 ANY: Final = f"""
 SELECT EXISTS (
@@ -68,9 +77,10 @@ def count(url: PgmqUrl, queues: Sequence[str]) -> Callable[[], Course[list[Queue
         tables: list[str] = yield Command("count", (Sql(LISTED, {"prefix": url.prefix}),), listed, writes=False)
         wanted = [(table, table.removeprefix(url.prefix)) for table in tables]
         steps = tuple(
-            Sql(on_tables(COUNT, table), {"queue": table, "shown": queue})
+            Sql(on_tables(text, table), {"queue": table, "shown": queue})
             for table, queue in wanted
             if not queues or queue in queues
+            for text in (COUNT, ENDED)
         )
         if not steps:
             return []

@@ -29,6 +29,8 @@ class PgmqSide(PostgresSide):
         """Delete the schema, and the queues of the prefix; without one none, because they may be anybody's."""
         if self._parsed.prefix:
             with self.connected() as connection:
+                if connection.execute("SELECT to_regclass('pgmq.meta') IS NULL").fetchone() == (True,):
+                    return
                 listed = LISTED.replace(":prefix::text", "%(prefix)s::text").replace("'%'", "'%%'")
                 for (queue,) in connection.execute(listed.encode(), {"prefix": self._parsed.prefix}).fetchall():
                     connection.execute("SELECT pgmq.drop_queue(%s::text)", (queue,))

@@ -26,11 +26,13 @@ SELECT FROM stoker.lease WHERE token = ANY (ARRAY(SELECT json_array_elements_tex
 ORDER BY token, queue FOR UPDATE"""
 
 _HELD: Final = """held AS MATERIALIZED (
-    SELECT lease.token, lease.worker, one.id, one.read, one.due, one.place
+    SELECT lease.token, lease.worker, lease.at, one.id, one.read, one.due AS since, one.place
     FROM stoker.lease CROSS JOIN LATERAL unnest(lease.ids, lease.reads, lease.dues)
         WITH ORDINALITY AS one (id, read, due, place)
     WHERE lease.queue = :queue::text AND lease.token = ANY (ARRAY(SELECT json_array_elements_text(:tokens::json)))
-), pairs AS MATERIALIZED (SELECT said.*, held.worker, held.read FROM said JOIN held USING (token, id))"""
+), pairs AS MATERIALIZED (
+    SELECT said.*, held.worker, held.at, held.read, held.since FROM said JOIN held USING (token, id)
+)"""
 
 # NOWAIT, because a handler may have left the transaction open in which it completed the job: whoever waited for that
 # would keep heartbeats from the lease. The unit is tried again.
@@ -63,7 +65,7 @@ FROM said WHERE NOT EXISTS (SELECT FROM mine WHERE mine.token = said.token AND m
 # What was said leaves the lease, and a lease with nothing left goes.
 _TRIMMED: Final = """left_over AS MATERIALIZED (
     SELECT token, array_agg(id ORDER BY place) AS ids, array_agg(read ORDER BY place) AS reads,
-        array_agg(due ORDER BY place) AS dues
+        array_agg(since ORDER BY place) AS dues
     FROM held WHERE (SELECT count(*) FROM held) > (SELECT count(*) FROM pairs)
         AND NOT EXISTS (SELECT FROM pairs WHERE pairs.token = held.token AND pairs.id = held.id) GROUP BY token
 ), emptied AS (
@@ -89,16 +91,18 @@ SELECT refused.* FROM refused, (SELECT count(*) FROM gone) AS done"""
 _ENDINGS: Final = """said AS MATERIALIZED (
     SELECT (value->>0)::bigint AS id, value->>1 AS token, value->>2 AS action,
         coalesce((value->>3)::bigint, :now + (value->>4)::bigint) AS due, (value->>5)::integer AS failed,
-        (value->>6)::integer AS snoozed, (value->>7)::bigint AS keep, value->8 AS error, value->9 AS ended
+        (value->>6)::integer AS snoozed, (value->>7)::bigint AS keep, value->8 AS error, value->9 AS ended,
+        (value->>10)::bigint AS duration, (value->>11)::boolean AS retry
     FROM jsonb_array_elements(:endings::jsonb) AS ending (value)
 )"""
 _X: Final = """x AS MATERIALIZED (
-    SELECT mine.*, before || jsonb_build_object('seen', read,
+    SELECT mine.*, before || jsonb_build_object('seen', read, 'worker', worker, 'retry', retry,
+        'started', CASE duration WHEN 0 THEN at ELSE :now - duration END,
         'failures', coalesce((before->>'failures')::integer, 0) + failed,
         'snoozes', coalesce((before->>'snoozes')::integer, 0) + snoozed)
     || CASE WHEN jsonb_typeof(error) = 'object' THEN jsonb_build_object('errors',
         coalesce(before->'errors', '[]') || jsonb_build_array(error || jsonb_build_object('at', :now))) ELSE '{}' END
-    || CASE WHEN jsonb_typeof(ended) = 'object' THEN ended || jsonb_build_object('finished', :now, 'worker', worker)
+    || CASE WHEN jsonb_typeof(ended) = 'object' THEN ended || jsonb_build_object('finished', :now, 'due', since)
         ELSE '{}' END AS notes
     FROM mine WHERE action <> 'delete'
 )"""
@@ -221,6 +225,8 @@ def ending_params(url: PgmqUrl, table: str, endings: Sequence[Settlement]) -> di
             ending.keep,
             _error(ending.error),
             _ended(ending),
+            ending.duration,
+            ending.state is State.RETRYABLE,
         )
         for ending in endings
     ]
@@ -246,7 +252,8 @@ def _ended(ending: Settlement) -> Mapping[str, Any] | None:
     if not ending.state.final:
         return None
     # As text: PostgreSQL's JSON would write numbers and keys anew.
-    return {"state": ending.state, "result": ending.result and json_text(ending.result), "duration": ending.duration}
+    kept = "keep" if ending.state is State.COMPLETED else "keep_failed"
+    return {"state": ending.state, "result": ending.result and json_text(ending.result), kept: ending.keep}
 
 
 def storable(value: str) -> str:

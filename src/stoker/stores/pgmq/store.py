@@ -9,11 +9,13 @@ from typing import Any, ClassVar, TypeVar
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
 from stoker.core.command import Command, Retry, Sql
+from stoker.core.filters import Filter
 from stoker.core.finding import Finding
 from stoker.core.job import (
     CallId,
     Changed,
     Claimed,
+    Ending,
     Enqueued,
     Extended,
     JobId,
@@ -21,6 +23,7 @@ from stoker.core.job import (
     NewJob,
     QueueCount,
     Reclaimed,
+    StoredJob,
     Token,
     WorkerInfo,
 )
@@ -32,12 +35,12 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
 from stoker.stores.codes import encode
-from stoker.stores.pgmq import install, intake, look, settling, upkeep, work
+from stoker.stores.pgmq import control, finding, install, intake, look, settling, upkeep, work
 from stoker.stores.pgmq.commands import IntoQueues, OnQueues, Walk, walk
 from stoker.stores.pgmq.health import examine
 from stoker.stores.pgmq.texts import PgmqTexts, probe
 from stoker.stores.pgmq.urls import parse
-from stoker.stores.pgmq.wire import Notes
+from stoker.stores.pgmq.wire import KEEP_FAILED
 from stoker.stores.postgres_waiting import Waiting
 
 T = TypeVar("T")
@@ -56,7 +59,11 @@ class PgmqStore(Store):
     """
 
     capabilities: ClassVar[Capability] = (
-        Capability.PRESENCE
+        Capability.FIND
+        | Capability.CANCEL
+        | Capability.RETRY
+        | Capability.DELETE
+        | Capability.PRESENCE
         | Capability.SCHEDULE
         | Capability.TRANSACTIONS
         | Capability.LEASE
@@ -234,7 +241,7 @@ class PgmqStore(Store):
         return walk("promote", upkeep.promote(self._parsed), writes=False)
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
-        return walk("reclaim", upkeep.reclaim(self._parsed, limit, tokens, Notes().keep_failed or 0))
+        return walk("reclaim", upkeep.reclaim(self._parsed, limit, tokens, KEEP_FAILED))
 
     def prune(self, limit: int) -> Command[Changed]:
         return walk("prune", upkeep.prune(self._parsed, limit))
@@ -250,6 +257,27 @@ class PgmqStore(Store):
 
     def lead(self, role: str, holder: str, ttl: int) -> Command[bool]:
         return upkeep.lead(role, holder, ttl)
+
+    def find(self, only: Filter, limit: int, before: JobId | None = None) -> Command[list[StoredJob]]:
+        return walk("find", finding.find(self._parsed, only, limit, before), writes=False)
+
+    def cancel(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("cancel", only, limit)
+
+    def retry(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("retry", only, limit)
+
+    def promote_now(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("promote_now", only, limit)
+
+    def requeue(self, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        return self._change("requeue", only, limit, force=force)
+
+    def delete(self, only: Filter, limit: int) -> Command[Changed]:
+        return self._change("delete", only, limit)
+
+    def _change(self, verb: str, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
+        return walk(verb, control.change(self._parsed, verb, only, limit, KEEP_FAILED, force=force))
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return look.beat(worker, ttl)
@@ -273,3 +301,21 @@ class PgmqStore(Store):
             self._refuse(f"enqueue {job.name} with expires", Capability.EXPIRY)
         if job.batch is not None:
             self._refuse(f"enqueue {job.name} in a batch", Capability.BATCH)
+
+
+class ArchivingPgmqStore(PgmqStore):
+    """A store whose URL says that whatever ends is archived: so results and endings can be asked for."""
+
+    capabilities: ClassVar[Capability] = PgmqStore.capabilities | Capability.RESULTS | Capability.HISTORY
+
+    def result(self, id: JobId) -> Command[Ending | None]:
+        return walk("result", finding.result(self._parsed, id), writes=False)
+
+
+def open_pgmq(
+    url: str, *, shown: str | None = None, clock: Clock | None = None, auto_migrate: bool = True
+) -> PgmqStore:
+    """Give the store that a URL names, of the kind that it says."""
+    parsed = parse(url, url if shown is None else shown)
+    archives = parsed.on_success == parsed.on_failure == "archive"
+    return (ArchivingPgmqStore if archives else PgmqStore)(url, shown=shown, clock=clock, auto_migrate=auto_migrate)

@@ -41,6 +41,7 @@ def probe(connection: Connection[Any]) -> Features:
 _WITH_HEADERS: Final = {
     "@notes": "coalesce(m.headers->'stoker', '{}')",
     "@ours": "(m.headers ? 'stoker')",
+    "@message": "message, headers",
     "@set_notes": "headers = coalesce(m.headers, '{}') || jsonb_build_object('stoker', x.notes)",
     "@send": """pgmq.send_batch(sent.queue, ARRAY(SELECT jsonb_array_elements(:messages::jsonb)),
         ARRAY(SELECT jsonb_build_object('stoker', note) FROM jsonb_array_elements(:notes::jsonb) AS note),
@@ -49,6 +50,7 @@ _WITH_HEADERS: Final = {
 _WITHOUT_HEADERS: Final = {
     "@notes": "coalesce(m.message->'stoker', '{}')",
     "@ours": "(m.message ? 'stoker')",
+    "@message": "message",
     "@set_notes": "message = m.message || jsonb_build_object('stoker', x.notes)",
     "@send": """pgmq.send_batch(sent.queue, ARRAY(SELECT one.message || jsonb_build_object('stoker', one.note)
         FROM ROWS FROM (jsonb_array_elements(:messages::jsonb), jsonb_array_elements(:notes::jsonb))
@@ -59,10 +61,14 @@ _WITH_INSTANTS: Final = {
     "@set_vt": "pgmq.set_vt(:queue::text, x.id, 'epoch'::timestamptz + x.due * interval '1 microsecond')",
 }
 _WITHOUT_INSTANTS: Final = {
-    "@set_vt": "pgmq.set_vt(:queue::text, x.id, greatest(0, ceil((x.due - :now) / 1000000.0))::integer)",
+    "@set_vt": """pgmq.set_vt(:queue::text, x.id,
+        greatest(0, ceil(x.due / 1000000.0 - extract(epoch FROM transaction_timestamp())))::integer)""",
 }
-_WITH_TIMES: Final = {"@and_read_at": ", last_read_at = 'epoch'::timestamptz + :now * interval '1 microsecond'"}
-_WITHOUT_TIMES: Final = {"@and_read_at": ""}
+_WITH_TIMES: Final = {
+    "@and_read_at": ", last_read_at = 'epoch'::timestamptz + :now * interval '1 microsecond'",
+    "@last_read": ", last_read_at",
+}
+_WITHOUT_TIMES: Final = {"@and_read_at": "", "@last_read": ""}
 
 
 class PgmqTexts(Texts):

@@ -53,14 +53,15 @@ SELECT token, queue FROM stoker.lease WHERE token = ANY (ARRAY(SELECT json_array
 # A message that a caller's open transaction is completing stays in its lease.
 RECLAIM: Final = f"""
 WITH silent AS MATERIALIZED (
-    SELECT token, worker, stopping, started, ids, reads FROM stoker.lease
+    SELECT token, worker, at, stopping, started, ids, reads, dues FROM stoker.lease
     WHERE queue = :queue::text AND token = ANY (ARRAY(SELECT json_array_elements_text(:tokens::json)))
         AND (:given::boolean OR until < :now)
     ORDER BY token FOR UPDATE SKIP LOCKED
 ), held AS MATERIALIZED (
-    SELECT silent.token, silent.worker, silent.stopping, one.id = ANY (silent.started) AS began, one.id,
-        one.read, one.place
-    FROM silent CROSS JOIN LATERAL unnest(silent.ids, silent.reads) WITH ORDINALITY AS one (id, read, place)
+    SELECT silent.token, silent.worker, silent.at, silent.stopping, one.id = ANY (silent.started) AS began, one.id,
+        one.read, one.due, one.place
+    FROM silent CROSS JOIN LATERAL unnest(silent.ids, silent.reads, silent.dues)
+        WITH ORDINALITY AS one (id, read, due, place)
 ), locked AS MATERIALIZED (
     SELECT m.msg_id, m.read_ct, @ours AS ours, @notes AS notes FROM {{table}} AS m
     WHERE m.msg_id = ANY (ARRAY(SELECT id FROM held)) AND m.read_ct > {SEEN} ORDER BY m.msg_id FOR UPDATE SKIP LOCKED
@@ -74,12 +75,13 @@ WITH silent AS MATERIALIZED (
 ), judged AS MATERIALIZED (
     SELECT *, crashed AND crashes + 1 >= crash_limit AS spent FROM counted
 ), x AS MATERIALIZED (
-    SELECT judged.*, before || jsonb_build_object('seen', read, 'crashes', crashes + crashed::integer)
+    SELECT judged.*, before || jsonb_build_object('seen', read, 'worker', worker, 'started', at,
+        'crashes', crashes + crashed::integer)
     || CASE WHEN crashed THEN jsonb_build_object('errors', coalesce(before->'errors', '[]') || jsonb_build_array(
         jsonb_build_object('attempt', failures + crashes + 1, 'at', :now, 'type', 'LeaseExpired', 'message',
             'worker ' || worker || ' went silent (crash ' || (crashes + 1) || ' of ' || crash_limit || ')', 'trace', '',
             'worker', worker))) ELSE '{{}}' END
-    || CASE WHEN spent THEN jsonb_build_object('state', 'discarded', 'finished', :now, 'worker', worker)
+    || CASE WHEN spent THEN jsonb_build_object('state', 'discarded', 'finished', :now, 'due', due)
         ELSE '{{}}' END AS notes
     FROM judged
 ), moved AS (
@@ -114,7 +116,7 @@ DELETE FROM stoker.lease WHERE queue = :queue::text
         WHERE m.msg_id = ANY (lease.ids) AND m.read_ct > {SEEN})"""
 
 
-def reclaim(url: PgmqUrl, limit: int, tokens: Sequence[Token], keep: int) -> Callable[[], Course[Reclaimed]]:
+def reclaim(url: PgmqUrl, limit: int, tokens: Sequence[Token], keep: int | None) -> Callable[[], Course[Reclaimed]]:
     """Take back what silent workers hold, queue by queue."""
 
     def course() -> Course[Reclaimed]:
@@ -140,7 +142,7 @@ def reclaim(url: PgmqUrl, limit: int, tokens: Sequence[Token], keep: int) -> Cal
 
 
 def _reclaim_of(
-    url: PgmqUrl, table: str, tokens: Sequence[str], *, given: bool, keep: int
+    url: PgmqUrl, table: str, tokens: Sequence[str], *, given: bool, keep: int | None
 ) -> Command[tuple[list[JobId], list[JobId]]]:
     params: dict[str, Value] = {"queue": table, "tokens": encode(list(tokens)), "given": given, "keep": keep}
     params["archive"] = url.on_failure == "archive"

@@ -14,7 +14,7 @@ Action: TypeAlias = Literal["archive", "delete"]
 _ACTIONS: Final = ("archive", "delete")
 _OWN: Final = {"prefix": "", "on_success": "delete", "on_failure": "archive"}
 _PREFIX: Final = re.compile(r"[a-z0-9_]{0,30}")
-_QUEUE: Final = re.compile(r"[a-z0-9_-]+")
+_QUEUE: Final = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
 SCHEMA: Final = "stoker_pgmq"
 LONGEST: Final = 47
 

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from stoker.core.job import Claim, JobId, NewJob, Token
+from stoker.core.job import AttemptFailure, Claim, JobId, NewJob, State, StoredJob, Token
 from stoker.errors import EnqueueError
-from stoker.stores.codes import encode
+from stoker.stores.codes import encode, state_of
 
 FOREIGN_ATTEMPTS: Final = 26
 """Attempts of a message that says nothing of them: Roadster's 25 retries, and the first."""
@@ -36,6 +36,8 @@ _TRAVELLING: Final = (
     "root",
     "origin",
 )
+KEEP_FAILED: Final = _DEFAULT.keep_failed
+"""How long a discarded job of ours is kept that says nothing of it."""
 _shared = attrgetter("name", *_TRAVELLING)
 _NOT_IN_JSONB: Final = re.compile(r"\\u0000|\\u[dD][89a-fA-F]|[0-9][eE]\+?[0-9]{4}")
 _ID: Final = re.compile(r"([^:]+):([0-9]{1,18})")
@@ -67,6 +69,15 @@ class Notes(msgspec.Struct, omit_defaults=True):
     failures: int = 0
     crashes: int = 0
     snoozes: int = 0
+    errors: tuple[AttemptFailure, ...] = ()
+    worker: str | None = None
+    started: int | None = None
+    state: State | None = None
+    """Of an archived message."""
+    result: str | None = None
+    finished: int | None = None
+    due: int | None = None
+    """When it had become available, of an archived one."""
 
 
 FOREIGN: Final = Notes(max_attempts=FOREIGN_ATTEMPTS, keep=None, keep_failed=None)
@@ -202,3 +213,44 @@ def read_notes(text: str, *, ours: bool) -> Notes:
     if not ours:
         return FOREIGN
     return _notes.decode(text)
+
+
+def read_stored(queue: str, row: Sequence[Any]) -> StoredJob | None:
+    """Read a message as it is shown: what `finding.SEEN` gives; None for what is no job."""
+    id, reads, enqueued, due, name, args, ours, text, state, worker, started = row
+    try:
+        notes = read_notes(text, ours=ours)
+    except UNREADABLE:
+        notes = FOREIGN
+    if name is None:
+        return None
+    return StoredJob(
+        id=job_id(queue, id),
+        name=name,
+        queue=queue,
+        state=notes.state or state_of(state),
+        args=notes.args if notes.args is not None else msgspec.json.format(args or "null", indent=-1),
+        priority=0,
+        max_attempts=notes.max_attempts,
+        starts=reads,
+        failures=notes.failures,
+        crashes=notes.crashes,
+        snoozes=notes.snoozes,
+        run_at=notes.due or due,
+        enqueued_at=notes.enqueued or enqueued,
+        started_at=started or notes.started,
+        finished_at=notes.finished,
+        keep=notes.keep,
+        keep_failed=notes.keep_failed,
+        result=notes.result,
+        worker=worker or notes.worker,
+        route=notes.route,
+        labels=notes.labels,
+        meta=notes.meta,
+        version=notes.version,
+        crash_limit=notes.crash_limit,
+        parent=notes.parent,
+        root=notes.root,
+        origin=notes.origin,
+        errors=notes.errors,
+    )

@@ -100,7 +100,7 @@ class DueContract(ContractTests):
         assert [store.run(store.promote(2)).count for _ in range(3)] == [2, 1, 0]
         assert [claimed.id for claimed in claim(store)] == [early, between, late]
 
-    @needs(Capability.SCHEDULE | Capability.CANCEL)
+    @needs(Capability.SCHEDULE | Capability.PROMOTION | Capability.CANCEL)
     def test_what_was_cancelled_leaves_the_times_of_the_others(self, store: Store, clock: FakeClock) -> None:
         ids = enqueue(store, *(job(due=Due((300 - number) * SECOND)) for number in range(300)))
         cancelled = [id for index, id in enumerate(ids) if index % 10]

@@ -91,7 +91,8 @@ class KeepingContract(ContractTests):
         clock.advance("520w")
 
         assert store.run(store.prune(10)).count == 0
-        assert sorted(found.state for found in everything(store)) == sorted(unfinished)
+        # By their queues: where time makes jobs available, their states are others by now.
+        assert sorted(found.queue for found in everything(store)) == sorted(unfinished)
 
     @needs(Capability.CANCEL | Capability.HISTORY)
     def test_what_is_cancelled_while_it_waits_is_kept_like_a_failure(self, store: Store, clock: FakeClock) -> None:

@@ -37,6 +37,8 @@ class Row:
     moves: Mapping[State, State | None]
     act: Callable[[Store, FakeClock, Crew], object]
     needs: Capability = NOTHING
+    hours_pass: bool = False
+    """What is scheduled becomes due meanwhile: a store without PROMOTION has it available then."""
 
 
 def ended(state: State, due: Due) -> Callable[[Store, FakeClock, Crew], object]:
@@ -87,7 +89,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "settle cancelled": Row({S.RUNNING: S.CANCELLED}, ended(S.CANCELLED, Due())),
     "settle discarded": Row({S.RUNNING: S.DISCARDED}, ended(S.DISCARDED, Due())),
     "settle running": Row({}, ended(S.RUNNING, Due())),
-    "reclaim": Row({S.RUNNING: S.AVAILABLE}, reclaimed, Capability.LEASE),
+    "reclaim": Row({S.RUNNING: S.AVAILABLE}, reclaimed, Capability.LEASE, hours_pass=True),
     "extend": Row({}, lambda store, _, crew: store.run(store.extend(list(crew.tokens.values()), LEASE))),
     "cancel": Row(
         {S.SCHEDULED: S.CANCELLED, S.AVAILABLE: S.CANCELLED, S.RETRYABLE: S.CANCELLED},
@@ -109,7 +111,7 @@ TABLE: Final[Mapping[str, Row]] = {
         lambda store, _, __: store.run(store.delete(Filter(), 100)),
         Capability.DELETE,
     ),
-    "prune": Row(dict.fromkeys((S.COMPLETED, S.CANCELLED, S.DISCARDED)), pruned, Capability.HISTORY),
+    "prune": Row(dict.fromkeys((S.COMPLETED, S.CANCELLED, S.DISCARDED)), pruned, Capability.HISTORY, hours_pass=True),
     "pause": Row(
         {},
         lambda store, _, __: store.run(store.pause("queue", [state.value for state in S], True)),
@@ -146,7 +148,8 @@ class TransitionContract(ContractTests):
 
 def _end_of(store: Store, row: Row, state: State) -> State | None:
     """Give where a row takes a job, as far as the store shows it."""
-    end = row.moves.get(state, state) if kept(store, state) else None
+    by_time = row.hours_pass and not store.supports(Capability.PROMOTION) and state in (S.SCHEDULED, S.RETRYABLE)
+    end = row.moves.get(state, S.AVAILABLE if by_time else state) if kept(store, state) else None
     return None if end is None else kept(store, end)
 
 
