@@ -12,7 +12,7 @@ from stoker.core.finding import Finding
 from stoker.stores.pgmq.look import LISTED
 from stoker.stores.pgmq.periodic import periodic_hash
 from stoker.stores.pgmq.urls import PgmqUrl
-from stoker.stores.pgmq.work import NAME, on_tables
+from stoker.stores.pgmq.work import NAME, on_tables, order_index
 from stoker.stores.postgres_health import examine as examine_server
 
 _INSTALLED: Final = "SELECT to_regprocedure('pgmq.create(text)') IS NOT NULL"
@@ -30,7 +30,9 @@ FROM pgmq.q_periodic ORDER BY msg_id LIMIT 1000"""
 _ROUSED: Final = """
 SELECT EXISTS (SELECT FROM pg_trigger
         WHERE tgrelid = %s::regclass AND tgname = 'trigger_notify_queue_insert_listeners'),
-    to_regprocedure('pgmq.enable_notify_insert(text, integer)') IS NOT NULL"""
+    to_regprocedure('pgmq.enable_notify_insert(text, integer)') IS NOT NULL,
+    to_regclass('pgmq."q_' || %s || '_stoker_idx"') IS NULL, reltuples FROM pg_class WHERE oid = %s::regclass"""
+MANY: Final = 10_000
 
 
 def examine(connection: Connection[Any], schema: str, url: PgmqUrl) -> list[Finding]:
@@ -89,7 +91,15 @@ def _queue(connection: Connection[Any], table: str) -> Iterator[Finding]:
             f"{nameless}{more} messages have no metadata.worker_name: nobody performs them",
             "read them with pgmq.read, and delete or archive them",
         )
-    ((roused, could),) = connection.execute(_ROUSED, (on_tables("{table}", table),)).fetchall()
+    name = on_tables("{table}", table)
+    ((roused, could, unordered, rows),) = connection.execute(_ROUSED, (name, table, name)).fetchall()
+    if unordered and rows > MANY:
+        yield Finding(
+            "warn",
+            f"queue {table}",
+            "claims sort what became available in the same instant",
+            order_index(table).replace("INDEX", "INDEX CONCURRENTLY", 1),
+        )
     if could and not roused:
         yield Finding(
             "ok",

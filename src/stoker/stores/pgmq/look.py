@@ -41,8 +41,8 @@ FROM (
 """What workers of ours archived: of others pgmq does not tell how they ended."""
 
 ANY: Final = f"""
-SELECT EXISTS (
-    SELECT FROM {{table}} AS m WHERE {NAMED} AND {ROUTED} AND (m.vt <= {NOW} OR m.read_ct > {SEEN}))"""
+SELECT EXISTS (SELECT FROM {{table}} AS m WHERE {NAMED} AND {ROUTED} AND m.vt <= {NOW})
+    OR EXISTS (SELECT FROM {{table}} AS m WHERE {NAMED} AND {ROUTED} AND m.read_ct > {SEEN})"""
 
 ROUTES: Final = "SELECT DISTINCT route FROM stoker.route ORDER BY route"
 BEAT: Final = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from stoker.core.capability import Capability
 from stoker.core.clock import Clock
@@ -45,8 +45,8 @@ from stoker.stores.postgres_waiting import Waiting
 
 T = TypeVar("T")
 
-CREATE = """
-SELECT pgmq.create(queue) FROM json_array_elements_text(:queues::json) AS queue
+CREATE: Final = """
+SELECT queue, pgmq.create(queue)::text FROM json_array_elements_text(:queues::json) AS queue
 WHERE to_regclass('pgmq.' || quote_ident('q_' || queue)) IS NULL"""
 
 
@@ -165,7 +165,9 @@ class PgmqStore(Store):
     def _make(self, command: Command[Any]) -> None:
         if missing := self._missing(command):
             step = Sql(CREATE, {"queues": encode(sorted(missing))})
-            self._driver.run(Command("create", (step,), lambda _: None))
+            made = self._driver.run(Command("create", (step,), lambda replies: [row[0] for row in replies[0]]))
+            if indexes := tuple(Sql(work.order_index(table), {}, replan=True) for table in made):
+                self._driver.run(Command("create", indexes, lambda _: None))
             self._there |= missing
 
     def _follow(self, command: Walk[T]) -> T:

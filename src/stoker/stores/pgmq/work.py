@@ -92,6 +92,15 @@ UPDATE {{table}} AS m SET vt = 'epoch'::timestamptz + (:now + :lease::bigint) * 
 WHERE m.msg_id = ANY (ARRAY(SELECT msg_id FROM locked))"""
 
 
+def order_index(table: str) -> str:
+    """Give the statement that makes the index in whose order claims take messages.
+
+    Without it those that became available in the same instant are sorted by each claim: many, after a bulk of them.
+    """
+    name = f"q_{table}_stoker_idx"
+    return on_tables(f'CREATE INDEX IF NOT EXISTS "{name}" ON {{table}} (vt, read_ct, msg_id)', table)
+
+
 def on_tables(text: str, table: str) -> str:
     """Put the tables of a queue into a text."""
     return text.replace("{table}", f'pgmq."q_{table}"').replace("{archive}", f'pgmq."a_{table}"')
