@@ -11,6 +11,8 @@ from stoker.stores.postgres_side import PostgresSide
 _VERSION = """
 SELECT coalesce((SELECT extversion FROM pg_extension WHERE extname = 'pgmq'), 'plain SQL')"""
 
+_THERE = "SELECT to_regclass('pgmq.meta') IS NOT NULL"
+
 
 class PgmqSide(PostgresSide):
     """The server, schema and queues of a URL; ``shown`` as errors may show it."""
@@ -27,12 +29,9 @@ class PgmqSide(PostgresSide):
 
     def drop(self) -> None:
         """Delete the schema, and the queues of the prefix; without one none, because they may be anybody's."""
-        if self._parsed.prefix:
-            with self.connected() as connection:
-                if connection.execute("SELECT to_regclass('pgmq.meta') IS NULL").fetchone() == (True,):
-                    return
+        with self.connected() as connection:
+            if self._parsed.prefix and connection.execute(_THERE).fetchone() == (True,):
                 listed = LISTED.replace(":prefix::text", "%(prefix)s::text").replace("'%'", "'%%'")
                 for (queue,) in connection.execute(listed.encode(), {"prefix": self._parsed.prefix}).fetchall():
                     connection.execute("SELECT pgmq.drop_queue(%s::text)", (queue,))
-        with self.connected() as connection:
             connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(self.schema)))

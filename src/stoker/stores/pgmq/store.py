@@ -45,6 +45,8 @@ from stoker.stores.postgres_waiting import Waiting
 
 T = TypeVar("T")
 
+# Two who make the same at once would meet in the catalog, whatever IF NOT EXISTS says.
+MAKE_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stoker makes queues', 0))"
 CREATE: Final = """
 SELECT queue, pgmq.create(queue)::text FROM json_array_elements_text(:queues::json) AS queue
 WHERE to_regclass('pgmq.' || quote_ident('q_' || queue)) IS NULL"""
@@ -165,9 +167,10 @@ class PgmqStore(Store):
     def _make(self, command: Command[Any]) -> None:
         if missing := self._missing(command):
             step = Sql(CREATE, {"queues": encode(sorted(missing))})
-            made = self._driver.run(Command("create", (step,), lambda replies: [row[0] for row in replies[0]]))
+            alone = Sql(MAKE_ALONE, {})
+            made = self._driver.run(Command("create", (alone, step), lambda replies: [row[0] for row in replies[1]]))
             if indexes := tuple(Sql(work.order_index(table), {}, replan=True) for table in made):
-                self._driver.run(Command("create", indexes, lambda _: None))
+                self._driver.run(Command("create", (alone, *indexes), lambda _: None))
             self._there |= missing
 
     def _follow(self, command: Walk[T]) -> T:
