@@ -206,8 +206,10 @@ class StoreBackend:
         if store is None:
             here = self._services.foreground()
             return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
-        self._tell(store, jobs, drafts)
-        self._mind_the_room(store, jobs)
+        if any([job.gates for job in jobs]):  # noqa: C419 - a generator takes twice as long
+            self._tell(store, jobs, drafts)
+        if self._pressure is None or self._pressure.bounds:
+            self._mind_the_room(store, jobs)
         return self._enqueued(drafts, jobs, _stored(store, jobs, transaction))
 
     @property
@@ -231,10 +233,9 @@ class StoreBackend:
             self._bounds.answered(store, jobs, await store.arun(question), monotonic() - began)
         self._bounds.enter(store, jobs)
 
-    def _tell(self, store: Store | None, jobs: Sequence[NewJob], drafts: Sequence[Draft[Any]]) -> None:
+    def _tell(self, store: Store, jobs: Sequence[NewJob], drafts: Sequence[Draft[Any]]) -> None:
         """Tell a store what limits these jobs, once; on its own connection, whatever transaction they join."""
-        telling = None if store is None else self._ruling.telling(store, jobs, drafts, self.defaults)
-        if store is None or telling is None:
+        if (telling := self._ruling.telling(store, jobs, drafts, self.defaults)) is None:
             return
         try:
             store.run(telling)
@@ -375,6 +376,8 @@ def _stored(store: Store, jobs: Sequence[NewJob], transaction: object | None) ->
 def _agreed(drafts: Sequence[Draft[Any]], transaction: object | None) -> object | None:
     """Find the one transaction of a call: the call's own, or that of all its drafts."""
     named = [draft.terms.transaction for draft in drafts]
+    if transaction is None and len(named) == 1:
+        return named[0]
     if transaction is not None and all(one is None or one is transaction for one in named):
         return transaction
     if any(one is not named[0] for one in named) or (transaction is not None and named[0] is not transaction):

@@ -30,14 +30,13 @@ class Pressure:
     """How many jobs wait in the bounded queues of an application, as far as this process knows. For any thread."""
 
     def __init__(self, most: Mapping[str, int]) -> None:
-        self._most = most
+        self.bounds = most
+        """How many may wait in which queue; where none is bounded nobody needs to ask."""
         self._lock = threading.Lock()
         self._known: WeakKeyDictionary[Store, dict[str, _Count]] = WeakKeyDictionary()
 
     def question(self, store: Store, jobs: Sequence[NewJob]) -> Command[list[QueueCount]] | None:
         """Give the command that counts, if jobs go to bounded queues of which too little is known; else None."""
-        if not self._most:
-            return None
         asked = [queue for queue, number in self._bounded(jobs).items() if self._doubtful(store, queue, number)]
         return store.count(asked) if asked else None
 
@@ -55,27 +54,25 @@ class Pressure:
 
     def enter(self, store: Store, jobs: Sequence[NewJob]) -> None:
         """Count jobs in, all or none; QueueFull."""
-        if not self._most:
-            return
         bounded = self._bounded(jobs)
         with self._lock:
             known = self._known.get(store, {})
             for queue, number in bounded.items():
                 count = known[queue]
-                if count.waiting + number > self._most[queue]:
-                    raise QueueFull(queue, count.waiting, self._most[queue])
+                if count.waiting + number > self.bounds[queue]:
+                    raise QueueFull(queue, count.waiting, self.bounds[queue])
             for queue, number in bounded.items():
                 known[queue].waiting += number
 
     def _bounded(self, jobs: Sequence[NewJob]) -> Counter[str]:
-        return Counter(job.queue for job in jobs if job.queue in self._most)
+        return Counter(job.queue for job in jobs if job.queue in self.bounds)
 
     def _doubtful(self, store: Store, queue: str, number: int) -> bool:
         with self._lock:
             count = self._known.get(store, {}).get(queue)
         if count is None:
             return True
-        seems_full = count.waiting + number > self._most[queue]
+        seems_full = count.waiting + number > self.bounds[queue]
         trust = max(SHORTEST_TRUST if seems_full else LONGEST_TRUST, count.rest)
         return monotonic() > count.at + trust
 

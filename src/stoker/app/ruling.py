@@ -38,8 +38,7 @@ class Ruling:
         Raises NotSupported where the store keeps no limits. What workers have said already stands.
         """
         needed = {gate.rule for job in jobs if job.gates for gate in job.gates}
-        missing = needed - self._told.get(store, set())
-        if not missing:
+        if not needed or not (missing := needed - self._told.get(store, set())):
             return None
         if not store.supports(Capability.LIMITS):
             name = next(job.name for job in jobs if job.gates)

@@ -119,9 +119,9 @@ class Stoker(JobRegistry[S], Generic[S]):
     @property
     def settings(self) -> Settings:
         """The settings, read when first asked for; ConfigurationError says what is wrong where."""
-        from stoker.settings import find_root, load
-
         if self._settings is None:
+            from stoker.settings import find_root, load
+
             self._settings = load(
                 environment=self._environment,
                 root=find_root(self._home),

@@ -121,6 +121,6 @@ def new_jobs(
 def handles(drafts: Sequence[Draft[R]], answers: Sequence[Enqueued]) -> list[JobHandle[R]]:
     """Give the handles of the jobs that the store made of drafts."""
     first = drafts[0].definition
-    if any(draft.definition is not first for draft in drafts):
+    if len(drafts) > 1 and any(draft.definition is not first for draft in drafts):
         return [draft.handle(answer) for draft, answer in zip(drafts, answers, strict=True)]
     return first.handles(answers)

@@ -22,7 +22,7 @@ def prepared(
     jobs = new_jobs(drafts, defaults, parent, root)
     if middleware:
         jobs = [_reviewed(middleware, draft, job, defaults) for draft, job in zip(drafts, jobs, strict=True)]
-    if any(draft.definition.codecs for draft in drafts):
+    if any(job.codecs for job in {draft.definition for draft in drafts}):
         jobs = [_sealed(draft, job, defaults) for draft, job in zip(drafts, jobs, strict=True)]
     return jobs
 
