@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 from stoker.core.batch import BatchId, BatchMove, StoredBatch
@@ -256,7 +257,7 @@ class PostgresStore(Store):
         return Rings("promote", upkeep.promote_steps(limit, self._marks.due_from), upkeep.promoted)
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
-        return Rings("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed)
+        return Wakes("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed, wakes=attrgetter("available"))
 
     def expire(self, limit: int) -> Command[Changed]:
         return Command("expire", (expire_step(limit),), control.changed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -259,7 +260,7 @@ class SqliteStore(Store):
         return Rings("promote", upkeep.promote_steps(limit), upkeep.promoted)
 
     def reclaim(self, limit: int, tokens: Sequence[Token] = ()) -> Command[Reclaimed]:
-        return Rings("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed)
+        return Wakes("reclaim", upkeep.reclaim_steps(limit, tokens), upkeep.reclaimed, wakes=attrgetter("available"))
 
     def expire(self, limit: int) -> Command[Changed]:
         return Command("expire", expire_steps(limit), partial(control.changed, limit))
