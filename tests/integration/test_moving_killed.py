@@ -100,3 +100,7 @@ def test_from_redis_to_sqlite(tmp_path: Path, redis_url: str) -> None:
 
 def test_from_sidekiq_to_postgres(tmp_path: Path, sidekiq_url: str, postgres_url: str) -> None:
     none_lost_and_none_doubled(sidekiq_url, postgres_url, tmp_path, 4)
+
+
+def test_from_pgmq_to_sqlite(tmp_path: Path, pgmq_url: str) -> None:
+    none_lost_and_none_doubled(pgmq_url, sqlite(tmp_path), tmp_path, 5)

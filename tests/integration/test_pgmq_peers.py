@@ -399,6 +399,8 @@ def _lives_with_an_old_pgmq(store: PgmqStore, connection: psycopg.Connection[Any
     assert (again.id, again.failures, again.starts) == (first, 1, 2)
     assert settle(store, again, State.DISCARDED, counts="failure", error=failure()) is Settled.ACCEPTED
     assert late == "default:3"
+    (held,) = store.run(store.hold(Filter(), 5, new_token(), "move to elsewhere"))
+    assert (held.id, held.state, held.starts) == (late, State.SCHEDULED, 0)
 
 
 def _table(peer: Peer, queue: str) -> str:

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - texts are put together from constants of this package; values travel as parameters
-"""How jobs are looked up: queues and archives are read a page at a time, the newest first, and compared in Python.
+"""How jobs are looked up: queues and archives are read a page at a time, from one end, and compared in Python.
 
 Of an archive only what our own workers put there is shown: of others pgmq does not tell how they ended.
 """
@@ -23,20 +23,21 @@ from stoker.stores.pgmq.work import MICROS, NAME, on_tables
 _PAGE: Final = 500
 _AHEAD: Final = 1 << 62
 
-_COLUMNS: Final = f"""m.msg_id, m.read_ct, {MICROS.format("m.enqueued_at")}, {MICROS.format("m.vt")}, {NAME},
+COLUMNS: Final = f"""m.msg_id, m.read_ct, {MICROS.format("m.enqueued_at")}, {MICROS.format("m.vt")}, {NAME},
     (m.message->'args')::text, @ours, @notes::text"""
-_WHICH: Final = """m.msg_id < :before::bigint
+_WHICH: Final = """m.msg_id < :start::bigint
     AND (:ids::text IS NULL OR m.msg_id = ANY (string_to_array(:ids::text, ',')::bigint[]))
 ORDER BY m.msg_id DESC LIMIT :limit::integer"""
+_UPWARDS: Final = _WHICH.replace("m.msg_id <", "m.msg_id >").replace("DESC", "ASC")
 SEEN: Final = {
     "q": f"""
-SELECT {_COLUMNS}, {STATE}, held.worker, held.at FROM {{table}} AS m LEFT JOIN LATERAL (
+SELECT {COLUMNS}, {STATE}, held.worker, held.at FROM {{table}} AS m LEFT JOIN LATERAL (
     SELECT lease.worker, lease.at FROM stoker.lease CROSS JOIN LATERAL unnest(ids, reads) AS one (id, read)
     WHERE lease.queue = :queue::text AND m.msg_id = ANY (lease.ids) AND one.id = m.msg_id AND one.read = m.read_ct
     LIMIT 1
 ) AS held ON true WHERE {_WHICH}""",
     "a": f"""
-SELECT {_COLUMNS}, 7, NULL::text, NULL::bigint FROM {{archive}} AS m WHERE @notes ? 'state' AND {_WHICH}""",
+SELECT {COLUMNS}, 7, NULL::text, NULL::bigint FROM {{archive}} AS m WHERE @notes ? 'state' AND {_WHICH}""",
 }
 _AT: Final = f"""
 SELECT {MICROS.format("m.enqueued_at")} FROM {{table}} AS m WHERE m.msg_id <= :id::bigint
@@ -45,7 +46,7 @@ SELECT {MICROS.format("m.enqueued_at")} FROM {{archive}} AS m WHERE m.msg_id <= 
 ORDER BY 1 DESC LIMIT 1"""
 
 Place: TypeAlias = tuple[int, str, int]
-"""When a message was sent, its queue, its number: pages go from high to low."""
+"""When a message was sent, its queue, its number: pages go from high to low, or the other way."""
 
 
 class Found(NamedTuple):
@@ -58,23 +59,23 @@ class Found(NamedTuple):
 
 
 class _Source:
-    """One queue or archive, read downwards."""
+    """One queue or archive, read downwards; or upwards, the oldest first."""
 
-    def __init__(self, table: str, queue: str, kind: str, ids: str | None) -> None:
+    def __init__(self, table: str, queue: str, kind: str, ids: str | None, *, oldest: bool) -> None:
         self.queue, self.kind = queue, kind
         self._params: dict[str, Value] = {"queue": table, "ids": ids}
-        self._text = on_tables(SEEN[kind], table)
-        self._before = _AHEAD
+        self._text = on_tables(SEEN[kind].replace(_WHICH, _UPWARDS) if oldest else SEEN[kind], table)
+        self._start = -1 if oldest else _AHEAD
         self.waiting: list[Found] = []
         self.over = False
 
     def step(self, limit: int) -> Sql:
-        return Sql(self._text, self._params | {"before": self._before, "limit": limit})
+        return Sql(self._text, self._params | {"start": self._start, "limit": limit})
 
     def take(self, rows: Sequence[Any], limit: int) -> None:
         self.over = len(rows) < limit
         if rows:
-            self._before = rows[-1][0]
+            self._start = rows[-1][0]
         for row in rows:
             if (job := read_stored(self.queue, row)) is not None:
                 self.waiting.append(Found((row[2], self.queue, row[0]), self.kind, job))
@@ -83,8 +84,7 @@ class _Source:
 
 def search(url: PgmqUrl, only: Filter, limit: int, before: JobId | None = None) -> Course[list[Found]]:
     """Give up to ``limit`` matching jobs, the newest first."""
-    tables: list[str] = yield Command("find", (Sql(LISTED, {"prefix": url.prefix}),), listed, writes=False)
-    queues = {table.removeprefix(url.prefix): table for table in tables}
+    queues = yield from _queues(url)
     ceiling: Place | None = None
     if before is not None:
         place = parted(before)
@@ -93,8 +93,26 @@ def search(url: PgmqUrl, only: Filter, limit: int, before: JobId | None = None) 
         step = Sql(on_tables(_AT, queues[place[0]]), {"id": place[1]})
         sent: int = yield Command("find", (step,), lambda replies: replies[0][0][0] if replies[0] else 0, writes=False)
         ceiling = (sent, *place)
+    sources = _sources(queues, only, oldest=False)
+    return (yield from _merged(sources, only, limit, max, lambda place: ceiling is None or place < ceiling))
+
+
+def oldest_first(url: PgmqUrl, only: Filter, limit: int, after: Place | None) -> Course[list[Found]]:
+    """Give up to ``limit`` matching jobs behind a place, the oldest first."""
+    queues = yield from _queues(url)
+    sources = _sources(queues, only, oldest=True)
+    return (yield from _merged(sources, only, limit, min, lambda place: after is None or place > after))
+
+
+def _queues(url: PgmqUrl) -> Course[dict[str, str]]:
+    tables: list[str] = yield Command("find", (Sql(LISTED, {"prefix": url.prefix}),), listed, writes=False)
+    return {table.removeprefix(url.prefix): table for table in tables}
+
+
+def _merged(
+    sources: Sequence[_Source], only: Filter, limit: int, first: Callable[..., _Source], asked: Callable[[Place], bool]
+) -> Course[list[Found]]:
     page = min(max(limit, 50), _PAGE)
-    sources = _sources(queues, only)
     found: list[Found] = []
     while len(found) < limit:
         if empty := [source for source in sources if not source.waiting and not source.over]:
@@ -106,21 +124,26 @@ def search(url: PgmqUrl, only: Filter, limit: int, before: JobId | None = None) 
         full = [source for source in sources if source.waiting]
         if not full:
             break
-        one = max(full, key=lambda source: source.waiting[-1].place).waiting.pop()
-        if (ceiling is None or one.place < ceiling) and matches(only, one.job):
+        one = first(full, key=lambda source: source.waiting[-1].place).waiting.pop()
+        if asked(one.place) and matches(only, one.job):
             found.append(one)
     return found
 
 
-def _sources(queues: dict[str, str], only: Filter) -> list[_Source]:
+def _sources(queues: dict[str, str], only: Filter, *, oldest: bool) -> list[_Source]:
     asked: dict[str, str | None] = dict.fromkeys(only.queues or queues)
     if only.ids:
         by_queue: defaultdict[str, list[str]] = defaultdict(list)
         for queue, number in filter(None, map(parted, only.ids)):
             by_queue[queue].append(str(number))
         asked = {queue: ",".join(numbers) for queue, numbers in by_queue.items() if queue in asked}
+    ended = not only.states or any(state.final for state in only.states)
     return [
-        _Source(queues[queue], queue, kind, ids) for queue, ids in asked.items() if queue in queues for kind in SEEN
+        _Source(queues[queue], queue, kind, ids, oldest=oldest)
+        for queue, ids in asked.items()
+        if queue in queues
+        for kind in SEEN
+        if kind == "q" or ended
     ]
 
 

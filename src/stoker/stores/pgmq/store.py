@@ -27,6 +27,7 @@ from stoker.core.job import (
     Token,
     WorkerInfo,
 )
+from stoker.core.moving import Hold
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.postgres import PostgresDriver
 from stoker.drivers.postgres_join import Joining
@@ -35,7 +36,7 @@ from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
 from stoker.stores.codes import encode
-from stoker.stores.pgmq import control, finding, install, intake, look, settling, upkeep, work
+from stoker.stores.pgmq import control, finding, install, intake, look, moving, settling, upkeep, work
 from stoker.stores.pgmq.commands import IntoQueues, OnQueues, Walk, walk
 from stoker.stores.pgmq.health import examine
 from stoker.stores.pgmq.texts import PgmqTexts, probe
@@ -76,6 +77,7 @@ class PgmqStore(Store):
         | Capability.ORDER
         | Capability.TAGS
         | Capability.RECEIPTS
+        | Capability.HOLD
     )
 
     def __init__(
@@ -283,6 +285,15 @@ class PgmqStore(Store):
 
     def _change(self, verb: str, only: Filter, limit: int, *, force: bool = False) -> Command[Changed]:
         return walk(verb, control.change(self._parsed, verb, only, limit, KEEP_FAILED, force=force))
+
+    def hold(self, only: Filter, limit: int, token: Token, worker: str) -> Command[list[StoredJob]]:
+        return walk("hold", moving.hold(self._parsed, only, limit, token, worker))
+
+    def holds(self) -> Command[list[Hold]]:
+        return moving.holds()
+
+    def last_due(self) -> Command[int | None]:
+        return walk("last_due", moving.last_due(self._parsed), writes=False)
 
     def beat(self, worker: WorkerInfo, ttl: int) -> Command[None]:
         return look.beat(worker, ttl)
