@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from stoker.core.filters import Filter
-from stoker.core.job import NewJob, State, new_call
+from stoker.core.job import NewJob, State, new_call, new_token
+from stoker.core.moving import MOVING
+from stoker.core.settlement import Settlement
 from stoker.stores.pgmq import PgmqStore, open_pgmq
 from tests.rigs.processes import processes, until
 from tests.rigs.turmoil import SECOND, Turmoil
@@ -52,6 +54,13 @@ class PgmqTurmoil(Turmoil):
     def _enqueue(self, chance: random.Random) -> None:
         jobs = [NewJob("work", '{"bb":1,"a":2}', keep=chance.choice([0, SECOND])) for _ in range(20)]
         self._ids += [answer.id for answer in self._run(self._store.enqueue(jobs, new_call()))]
+
+    def _promote(self, chance: random.Random) -> None:
+        """Let a mover come by: there is nothing to promote here. Some die on their way."""
+        token = new_token()
+        held = self._run(self._store.hold(self._some(chance), 10, token, f"{MOVING}elsewhere"))
+        if chance.random() < 0.7:
+            self._run(self._store.settle([Settlement(one.id, token, State.COMPLETED, keep=0) for one in held]))
 
 
 @pytest.mark.timeout(60)
