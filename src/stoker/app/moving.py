@@ -116,7 +116,8 @@ class Mover:
             if not jobs:
                 return
             left = None if left is None else left - len(jobs)
-            yield Hold(token, self._worker, 0, len(jobs)), jobs
+            # Looked up for its time. Gone is one that another mover has found and finished already.
+            yield from ((hold, jobs) for hold in store.run(store.holds()) if hold.token == token)
 
     def _deliver(self, hold: Hold, jobs: list[StoredJob], done: Moved, *, resumed: bool) -> None:
         """Take jobs in, and let them go in one unit: until then a repeat must see all of them."""
@@ -142,7 +143,12 @@ def _same(source: Place, target: Place) -> ConfigurationError:
 def _calls(hold: Hold, jobs: list[StoredJob]) -> Iterator[tuple[CallId, list[StoredJob]]]:
     """Name the calls that take in what is held: one, or where that would be too large one for each job."""
     if sum(len(job.args.encode(errors="surrogatepass")) for job in jobs) <= MOST_BYTES:
-        yield CallId(hold.token), jobs
+        yield _call(hold, ""), jobs
         return
     for job in jobs:
-        yield CallId(hashlib.blake2b(f"{hold.token} {job.id}".encode(), digest_size=16).hexdigest()), [job]
+        yield _call(hold, job.id), [job]
+
+
+def _call(hold: Hold, part: str) -> CallId:
+    """Name a call after a hold and its time: sent again when somebody has finished it, a hold takes other jobs."""
+    return CallId(hashlib.blake2b(f"{hold.token} {hold.at} {part}".encode(), digest_size=16).hexdigest())

@@ -93,9 +93,9 @@ def test_everything_that_waits_is_moved_as_it_stands(clock: FakeClock) -> None:
     ]
 
 
-@pytest.mark.parametrize("first", range(24))
+@pytest.mark.parametrize("first", range(26))
 def test_killed_at_any_command_and_run_again_nothing_is_lost_or_doubled(clock: FakeClock, first: int) -> None:
-    for second in range(24):
+    for second in range(26):
         source, target = two(clock, first)
         before = fill_quietly(source, clock)
         for deaths in ([first], [second]):
@@ -155,10 +155,34 @@ def test_two_movers_at_once_move_each_job_once(clock: FakeClock) -> None:
     before = fill(source, clock)
     token = new_token()
     held = source.run(source.hold(EVERYTHING, 3, token, f"{MOVING}memory://new"))
+    (hold,) = source.run(source.holds())
     assert mover(source, target).move(EVERYTHING, None).resumed == len(held)
 
-    mover(source, target)._deliver(type("Hold", (), {"token": token}), held, Moved(), resumed=False)  # type: ignore[arg-type]
+    mover(source, target)._deliver(hold, held, Moved(), resumed=False)
     assert numbers(target) == before
+
+
+def test_a_hold_that_arrives_again_when_another_mover_has_finished_it_loses_nothing(clock: FakeClock) -> None:
+    class Repeating(Mortal):
+        def run(self, command: Command[T], on: object | None = None) -> T:
+            answer = super().run(command, on)
+            if command.name == "hold" and not done:
+                done.append(True)
+                mover(self, target).move(Filter(names=("nothing",)), None)
+                clock.advance("1s")
+                enqueue(self, job(args="6"), job(args="7"))
+                return super().run(command, on)
+            return answer
+
+    done: list[bool] = []
+    _, target = two(clock)
+    source = Repeating(clock)
+    source.deaths, source.commands = [], itertools.count()
+    before = fill_quietly(source, clock)
+
+    mover(source, target).move(EVERYTHING, None)
+    assert numbers(target) == before + Counter(["6", "7"])
+    assert everything(source) == []
 
 
 def test_only_what_a_filter_asks_for_moves_and_no_more_than_a_limit(clock: FakeClock) -> None:
