@@ -384,3 +384,55 @@ def test_a_hangup_with_code_that_cannot_start_leaves_the_other_processes_as_they
         until(lambda: not is_running(last), 40)
         worker.send(signal.SIGTERM)
         assert worker.ended() == 0, worker.lines
+
+
+def test_a_hangup_and_then_a_stop_let_running_jobs_end(shop: Shop) -> None:
+    handle = shop.app.get("obstinate").enqueue()
+    port = free_port()
+    with Running(shop.folder, "worker", "--max-jobs", "9", "--probe-port", str(port)) as worker:
+        until(lambda: shop.pids("obstinate"))
+        worker.send(signal.SIGHUP)
+        worker.line_with("stopping, 1 running")
+        worker.send(signal.SIGTERM)
+        until(lambda: asked(port, "/readyz") == (503, "stopping\n"))
+        assert asked(port, "/livez") == (200, "ok\n")
+        (shop.folder / "gate").touch()
+        assert worker.ended() == 0, worker.lines
+    assert (handle.fetch().state, handle.fetch().crashes) == (State.COMPLETED, 0)
+
+
+def test_a_second_hangup_lets_running_jobs_end(shop: Shop) -> None:
+    handle = shop.app.get("obstinate").enqueue()
+    port = free_port()
+    with Running(shop.folder, "worker", "--max-jobs", "9", "--probe-port", str(port)) as worker:
+        until(lambda: shop.pids("obstinate"))
+        (first,) = shop.pids("obstinate")
+        worker.send(signal.SIGHUP)
+        worker.line_with("stopping, 1 running")
+        worker.send(signal.SIGHUP)
+        assert asked(port, "/livez") == (200, "ok\n")  # the signal came before the question
+        (shop.folder / "gate").touch()
+        until(lambda: not is_running(first), 20)
+        (second,) = shop.workers(1)
+        assert second.pid != first
+        worker.send(signal.SIGTERM)
+        assert worker.ended() == 0, worker.lines
+    assert (handle.fetch().state, handle.fetch().crashes) == (State.COMPLETED, 0)
+    assert shop.pids("obstinate") == [first]
+
+
+def test_code_that_changes_twice_and_then_a_stop_let_running_jobs_end(shop: Shop) -> None:
+    handle = shop.app.get("obstinate").enqueue()
+    port = free_port()
+    with Running(shop.folder, "worker", "--reload", "--probe-port", str(port)) as worker:
+        until(lambda: shop.pids("obstinate"))
+        shop.write(more="\nchanged = 1\n")
+        worker.line_with("stopping, 1 running")
+        shop.write(more="\nchanged = 2\n")
+        until(lambda: sum("workers start anew" in line for line in worker.lines) == 2, 20)
+        worker.send(signal.SIGTERM)
+        until(lambda: asked(port, "/readyz") == (503, "stopping\n"))
+        (shop.folder / "gate").touch()
+        assert worker.ended() == 0, worker.lines
+    assert (handle.fetch().state, handle.fetch().crashes) == (State.COMPLETED, 0)
+    assert len(shop.pids("obstinate")) == 1

@@ -53,6 +53,8 @@ class WorkerProcess:
         self.process = process
         self.began = self.heard = time.monotonic()
         self.pulse: Pulse | None = None
+        self.told = False
+        """Whether it was told to stop: the next SIGTERM would make it leave its running jobs."""
         self.tokens: dict[str, dict[Token, None]] = {}
         self._reader = reader
         self._hold = hold
@@ -74,6 +76,12 @@ class WorkerProcess:
                         self.pulse = msgspec.json.decode(line, type=Pulse)
         self._hold.close()
         return await self.process.wait()
+
+    def stop(self) -> None:
+        """Tell it to stop in order, unless it was told before."""
+        if not self.told:
+            self.told = True
+            self.send(signal.SIGTERM)
 
     def send(self, number: int) -> None:
         """Send a signal."""
@@ -101,7 +109,6 @@ class Supervisor:
         self._code = 0
         self._past: Counter[str] = Counter()
         self._restarts: Counter[str] = Counter({"recycled": 0, "crashed": 0, "replaced": 0})
-        self._replaced: set[WorkerProcess] = set()
         self._rolling: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
@@ -124,10 +131,10 @@ class Supervisor:
         """Tell the workers to stop, and start none again."""
         self._stop.set()
         for worker in self._running.values():
-            worker.send(signal.SIGTERM)
+            worker.stop()
 
     def leave(self) -> None:
-        """Tell the workers to leave at once."""
+        """Tell the workers, which `stop` or a replacement has told to stop, to leave at once."""
         for worker in self._running.values():
             worker.send(signal.SIGTERM)
 
@@ -135,8 +142,7 @@ class Supervisor:
         """Stop every worker in order, at once, and start another in its place: code has changed."""
         self._changed.set()
         for worker in self._running.values():
-            self._replaced.add(worker)
-            worker.send(signal.SIGTERM)
+            worker.stop()
 
     def roll(self) -> None:
         """Replace one worker after the other, the next when the one before takes jobs: nothing stands still."""
@@ -146,9 +152,9 @@ class Supervisor:
 
     async def _roll(self) -> None:
         self._changed.set()
-        for index, worker in sorted(self._running.items()):
-            self._replaced.add(worker)
-            worker.send(signal.SIGTERM)
+        # Those that are stopping already come first: another one told beside them would make two that take no jobs.
+        for index, worker in sorted(self._running.items(), key=lambda one: (not one[1].told, one[0])):
+            worker.stop()
             # One that cannot start is tried again and again; the others go on with the code that they have.
             while not self._follows(index, worker):  # noqa: ASYNC110 a pulse is a line of a socket, heard elsewhere
                 await asyncio.sleep(0.05)
@@ -185,15 +191,14 @@ class Supervisor:
             worker = await self._start()
             self._running[index] = worker
             if self._stop.is_set():  # set while it was being started, so it was not told
-                worker.send(signal.SIGTERM)
+                worker.stop()
             code = await worker.ended()
             del self._running[index]
             await self._bury(worker)
             if self._over(worker, code):
                 return
             if code == 0:
-                self._restarts["replaced" if worker in self._replaced else "recycled"] += 1
-                self._replaced.discard(worker)
+                self._restarts["replaced" if worker.told else "recycled"] += 1
                 delay = 0.0
                 continue
             delay = self._delay(worker, delay)
@@ -205,7 +210,7 @@ class Supervisor:
             well = code == 0 or (code == -signal.SIGTERM and worker.pulse is None)
             self._code = max(self._code, 0 if well else 1)
             return True
-        if code == 0 and self._plan.until_empty and worker not in self._replaced:
+        if code == 0 and self._plan.until_empty and not worker.told:
             return True
         if code in HOPELESS and not self._ever_ready and not self._plan.patient:
             self._code = code
