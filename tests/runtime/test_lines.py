@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 import pytest
 
-from stoker import Context, Encrypt, Secret, Snooze, State, Stoker, fixed
+from stoker import BodyCodec, Context, Encrypt, Secret, Snooze, State, Stoker, fixed
 from stoker.core.capability import Capability
-from stoker.core.lines import LONGEST_LINE, MOST_CHARACTERS
-from stoker.errors import ConfigurationError, DefinitionError, JobNotFound, StoreUnavailable
+from stoker.core.lines import LONGEST_LINE, MOST_CHARACTERS, Lines
+from stoker.errors import ConfigurationError, DefinitionError, JobNotFound, Locked, StoreUnavailable
+from stoker.jobs.sealing import Coded
+from stoker.runtime.lines import Keeping
 from tests.rigs.worker import Rig
 
 log = logging.getLogger("shop.orders")
@@ -194,6 +196,154 @@ async def test_secret_arguments_are_blanked_out(rig: Rig) -> None:
     async with rig.working():
         await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
     assert messages(handle) == [["with [secret]"]]
+
+
+class _Chatty(BodyCodec):
+    """Says what it does."""
+
+    name = "chatty"
+    hides = True
+
+    def encode(self, data: bytes, about: bytes) -> Coded:
+        return Coded(data)
+
+    def decode(self, data: bytes, note: str, about: bytes) -> bytes:
+        log.info("opening")
+        return data
+
+
+class _Once(_Chatty):
+    """Opens once; then its keys are away."""
+
+    _opened = False
+
+    def decode(self, data: bytes, note: str, about: bytes) -> bytes:
+        if self._opened:
+            raise Locked("the key service is away")
+        self._opened = True
+        return data
+
+
+async def test_a_codec_that_logs_blocks_nobody_and_is_none_of_the_lines(rig: Rig) -> None:
+    @rig.app.job(keep_logs=True, codecs=[_Chatty()])
+    async def login(token: Annotated[str, Secret]) -> None:
+        log.info("with %s", token)
+
+    handle = login.enqueue("tok-12345")
+    async with rig.working():
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    assert messages(handle) == [["with [secret]"]]
+
+
+@pytest.mark.parametrize("keep_logs", [True, False])
+async def test_keys_that_go_away_while_a_job_runs_fail_neither_its_lines_nor_the_job(rig: Rig, keep_logs: bool) -> None:
+    @rig.app.job(keep_logs=keep_logs, max_attempts=1, codecs=[_Once()])
+    async def login(token: Annotated[str, Secret]) -> None:
+        log.info("with %s", token)
+
+    handle = login.enqueue("tok-12345")
+    async with rig.working():
+        await rig.until(lambda: rig.state(handle.id) in {State.COMPLETED, State.DISCARDED})
+    assert rig.state(handle.id) is State.COMPLETED
+    assert messages(handle) == ([["with [secret]"]] if keep_logs else [])
+
+
+async def test_a_line_that_comes_while_another_is_taken_blocks_nobody(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Lines.add
+
+    def add(self: Lines, line: Any) -> None:
+        log.info("as a finalizer does, or what handles a signal")
+        whole(self, line)
+
+    monkeypatch.setattr(Lines, "add", add)
+
+    @rig.app.job(keep_logs=True)
+    async def load() -> None:
+        log.info("loading")
+
+    handle = load.enqueue()
+    async with rig.working():
+        await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    assert messages(handle) == [["loading"]]
+
+
+async def test_a_line_is_kept_once_where_the_record_factory_was_wrapped_between_two_workers(rig: Rig) -> None:
+    @rig.app.job(keep_logs=True)
+    async def load() -> None:
+        log.info("once")
+
+    before = logging.getLogRecordFactory()
+    try:
+        rig.make()
+        ours = logging.getLogRecordFactory()
+
+        def theirs(*args: Any, **kwargs: Any) -> logging.LogRecord:
+            record = ours(*args, **kwargs)
+            record.msg = f"{record.msg}, as they have it"
+            return record
+
+        logging.setLogRecordFactory(theirs)
+        handle = load.enqueue()
+        async with rig.working():
+            await rig.until(lambda: rig.state(handle.id) is State.COMPLETED)
+    finally:
+        logging.setLogRecordFactory(before)
+    assert messages(handle) == [["once, as they have it"]]
+
+
+async def test_what_earlier_attempts_of_many_jobs_logged_is_asked_for_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, asked = rig.store.logged, list[int]()
+
+    def logged(ids: Any) -> Any:
+        asked.append(len(ids))
+        return whole(ids)
+
+    monkeypatch.setattr(rig.store, "logged", logged)
+    go_on = asyncio.Event()
+
+    @rig.app.job(keep_logs=True, backoff=fixed(0))
+    async def load(ctx: Context[None]) -> None:
+        log.info("attempt %s", ctx.attempt)
+        if ctx.attempt == 1:
+            raise ConnectionError
+        await go_on.wait()
+
+    handles = [load.enqueue() for _ in range(3)]
+    async with rig.working() as worker:
+        await rig.until(lambda: all(rig.find(one.id).failures == 1 for one in handles))
+        await rig.until(lambda: len(worker._notes._logged) == 3)
+        await rig.pass_time(2)
+        assert asked == [3]
+        go_on.set()
+        await rig.until(lambda: all(rig.state(one.id) is State.COMPLETED for one in handles))
+    assert [messages(one) for one in handles] == [[["attempt 1"], ["attempt 2"]]] * 3
+
+
+async def test_an_attempt_that_keeps_no_lines_has_nothing_around_it_beside_one_that_does(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, around = Keeping.around, list[str]()
+
+    def seen(self: Keeping, claim: Any, *more: Any) -> Any:
+        around.append(claim.name)
+        return whole(self, claim, *more)
+
+    monkeypatch.setattr(Keeping, "around", seen)
+
+    @rig.app.job(keep_logs=True)
+    async def kept() -> None: ...
+
+    @rig.app.job
+    async def plain() -> None: ...
+
+    handles = [kept.enqueue(), plain.enqueue()]
+    async with rig.working():
+        await rig.until(lambda: all(rig.state(one.id) is State.COMPLETED for one in handles))
+    assert around == ["kept"]
 
 
 async def test_a_worker_whose_store_keeps_no_notes_refuses_to_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

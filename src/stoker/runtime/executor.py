@@ -39,7 +39,7 @@ from stoker.runtime.channel import Ended, Perform, Place, Raised, Returned, Sign
 from stoker.runtime.children import Children
 from stoker.runtime.completing import AttemptFinisher
 from stoker.runtime.current import Performing, performing
-from stoker.runtime.lines import keeping_for
+from stoker.runtime.lines import Keeping, keeping_for
 from stoker.runtime.notes import Notes
 from stoker.runtime.slots import Interruption, Slot
 from stoker.runtime.threads import Threads
@@ -57,9 +57,17 @@ UNREAD_DELAY = 5 * SECOND
 class _Way:
     """How the attempts of one definition go here: found out once, because it is asked for each of them."""
 
-    __slots__ = ("apart", "contextual", "definition", "gives_context", "secretive", "threaded", "timeout")
+    __slots__ = ("apart", "contextual", "definition", "gives_context", "keeping", "secretive", "threaded", "timeout")
 
-    def __init__(self, definition: DefinedJob[Any], *, timeout: int | None, apart: bool, middleware: bool) -> None:
+    def __init__(
+        self,
+        definition: DefinedJob[Any],
+        *,
+        timeout: int | None,
+        apart: bool,
+        middleware: bool,
+        keeping: Keeping | None,
+    ) -> None:
         self.definition = definition
         self.apart = definition.apart and apart
         self.threaded = not definition.is_async and not self.apart
@@ -68,6 +76,7 @@ class _Way:
         """Whether anybody needs a context: the handler, middleware, or whoever stops a thread or a process."""
         self.secretive = definition.secretive
         self.timeout = timeout
+        self.keeping = keeping
 
 
 class Executor:
@@ -124,7 +133,8 @@ class Executor:
         way = self._ways.get(claim.name) or self._learn(claim.name)
         definition = way.definition
         try:
-            arguments = definition.decode(claim.args if claim.version == 1 else _opened(definition, claim))
+            args = claim.args if claim.version == 1 else _opened(definition, claim)
+            arguments = definition.decode(args)
         except Corrupt as error:
             return Unreadable(str(error))
         except Misfit as error:
@@ -137,9 +147,11 @@ class Executor:
                 saved = await self._notes.saved(claim)
             except StoreError as error:
                 return GivenBack(f"its checkpoint could not be read: {error}", delay=UNREAD_DELAY)
+        # Of what was opened already: to open it once more may fail, and then a job that has done its work would too.
+        hidden = definition.secrets_in(args) if way.secretive else ()
         attempt = self._guarded(way, arguments, claim, slot, saved)
-        outcome = await (attempt if self._keeping is None else self._keeping.around(definition, claim, attempt))
-        return _without_secrets(outcome, definition.secrets_in(claim.args)) if way.secretive else outcome
+        outcome = await (attempt if way.keeping is None else way.keeping.around(claim, hidden, attempt))
+        return _without_secrets(outcome, hidden) if hidden else outcome
 
     def _learn(self, name: str) -> _Way:
         definition = self._definitions[name]
@@ -148,6 +160,7 @@ class Executor:
             timeout=self._timeout(definition),
             apart=self._children is not None,
             middleware=bool(self._middleware),
+            keeping=None if self._keeping is None else self._keeping.of(name),
         )
         return way
 
@@ -341,8 +354,6 @@ def _trace(error: BaseException) -> str:
 
 def _without_secrets(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
     """Give an outcome whose words do not show a job's secret arguments."""
-    if not secrets:
-        return outcome
     match outcome:
         case Failed():
             return replace(outcome, hidden=secrets)

@@ -33,12 +33,13 @@ class Keeping:
         self._notes = notes
         _listen()
 
-    async def around(self, definition: DefinedJob[Any], claim: Claim, attempt: Awaitable[T]) -> T:
-        """Wait for an attempt and keep what it logs."""
-        most = self._most.get(claim.name)
-        if most is None:
-            return await attempt
-        logbook = Logbook(claim, most, lambda: definition.secrets_in(claim.args), self._notes.logged)
+    def of(self, name: str) -> Keeping | None:
+        """Give this, None for a job that does not ask for it."""
+        return self if name in self._most else None
+
+    async def around(self, claim: Claim, hidden: tuple[str, ...], attempt: Awaitable[T]) -> T:
+        """Wait for an attempt of a job that asks for it, and keep what it logs without what is to be hidden."""
+        logbook = Logbook(claim, self._most[claim.name], hidden, self._notes.logged)
         token = keeping.set(logbook)
         try:
             return await attempt
@@ -76,7 +77,12 @@ def heard(record: logging.LogRecord) -> None:
             text = f"{text}\n{record.exc_text}"
     except Exception as error:  # as logging itself has it: a line that cannot be written fails nobody's work
         text = f"{record.msg!r} with {record.args!r}: {error!r}"
-    logbook.add(record.levelno, record.name, text, record.created)
+    # What logs in the midst of this, a finalizer or what handles a signal, must not wait for the lock that this holds.
+    token = keeping.set(None)
+    try:
+        logbook.add(record.levelno, record.name, text, record.created)
+    finally:
+        keeping.reset(token)
 
 
 class _Factory:
@@ -86,9 +92,15 @@ class _Factory:
         self._before = before
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = self._before(*args, **kwargs)
-        if keeping.get() is not None:
-            heard(record)
+        if keeping.get() is None:
+            return self._before(*args, **kwargs)
+        # One of these may be among those before, where somebody put their own between: the outermost one hears.
+        token = keeping.set(None)
+        try:
+            record = self._before(*args, **kwargs)
+        finally:
+            keeping.reset(token)
+        heard(record)
         return record
 
 

@@ -13,15 +13,12 @@ from stoker.core.lines import AttemptLog, Lines, LogLine, written
 
 
 class Logbook:
-    """What one attempt logs."""
+    """What one attempt logs, without the secrets in it."""
 
-    def __init__(
-        self, claim: Claim, most: int, hidden: Callable[[], tuple[str, ...]], told: Callable[[Logbook], None]
-    ) -> None:
+    def __init__(self, claim: Claim, most: int, hidden: tuple[str, ...], told: Callable[[Logbook], None]) -> None:
         self.claim = claim
         self._lines = Lines(most)
         self._hidden = hidden
-        self._secrets: tuple[str, ...] | None = None
         self._told = told
         self._adding = threading.Lock()
         self._earlier: tuple[AttemptLog, ...] | None = () if claim.starts < 2 else None
@@ -29,14 +26,12 @@ class Logbook:
 
     def add(self, level: int, logger: str, text: str, at: float) -> None:
         """Take a line; from any thread."""
+        plain = blanked(text, self._hidden).encode("utf-8", "backslashreplace").decode()
+        line = LogLine(datetime.fromtimestamp(at, UTC), logging.getLevelName(level), logger, plain)
         with self._adding:
             if self._closed:
                 return
-            if self._secrets is None:
-                self._secrets = self._hidden()
-            plain = blanked(text, self._secrets).encode("utf-8", "backslashreplace").decode()
-            moment = datetime.fromtimestamp(at, UTC)
-            self._lines.add(LogLine(moment, logging.getLevelName(level), logger, plain))
+            self._lines.add(line)
         self._told(self)
 
     def close(self) -> None:

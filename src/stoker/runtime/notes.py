@@ -38,7 +38,8 @@ class Notes:
         self._pending: dict[tuple[JobId, Token], Note] = {}
         self._logged: dict[tuple[JobId, Token], Logbook] = {}
         """Who logged since its lines were written down."""
-        self._changing = threading.Lock()
+        self._changing = threading.RLock()
+        """Whoever holds it may be interrupted by what logs: a finalizer, or what handles a signal."""
         self._sending = threading.Lock()
 
     def __bool__(self) -> bool:
@@ -111,9 +112,13 @@ class Notes:
 
     def _write_down(self) -> None:
         """Make notes of what was logged, behind what earlier attempts of the same jobs did."""
-        for key, logbook in tuple(self._logged.items()):
-            if not logbook.complete:
-                logbook.learn(read(self._store.run(self._store.logged([key[0]])).get(key[0])))
+        with self._changing:
+            logbooks = list(self._logged.items())
+        if unread := [logbook for _, logbook in logbooks if not logbook.complete]:
+            earlier = self._store.run(self._store.logged(list(dict.fromkeys(one.claim.id for one in unread))))
+            for logbook in unread:
+                logbook.learn(read(earlier.get(logbook.claim.id)))
+        for key, logbook in logbooks:
             with self._changing:
                 # Before they are written down: a line that comes meanwhile is for the next time.
                 self._logged.pop(key, None)
