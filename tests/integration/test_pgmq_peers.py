@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,10 +17,11 @@ import pytest
 from stoker import Context, Stoker
 from stoker.core.duration import SECOND
 from stoker.core.filters import Filter
-from stoker.core.job import Due, JobId, State, new_call, new_token
+from stoker.core.job import Claim, Due, JobId, State, new_call, new_token
 from stoker.core.settlement import Settled
 from stoker.errors import ConfigurationError, NotSupported, SchemaOutdated
 from stoker.stores.pgmq import PgmqStore
+from stoker.stores.pgmq.commands import Walk
 from stoker.testing.contract.base import claim, claim_one, ending, enqueue, enqueue_one, failure, job, settle
 
 OLD = Path(__file__).parents[1] / "rigs" / "pgmq_1_4.sql"
@@ -48,6 +49,10 @@ class Peer:
         text = "SELECT msg_id, read_ct, message FROM pgmq.read(%s::text, %s::integer, 100)"
         return [(row[0], row[1], row[2]) for row in self.ask(text, self._prefix + queue, seconds)]
 
+    def kept(self) -> list[Any]:
+        """Give what the store remembers of archived messages."""
+        return self.ask(f'SELECT queue, id FROM "stoker_pgmq_{self._prefix.rstrip("_")}".kept')
+
     def rows(self, kind: str = "q", queue: str = "default") -> list[dict[str, Any]]:
         """Give the rows of a queue or of its archive."""
         return [
@@ -59,6 +64,13 @@ class Peer:
 def store(pgmq_url: str) -> Iterator[PgmqStore]:
     opened = PgmqStore(pgmq_url)
     opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def archiving(pgmq_url: str, store: PgmqStore) -> Iterator[PgmqStore]:
+    opened = PgmqStore(f"{pgmq_url}&on_success=archive")
     yield opened
     opened.close()
 
@@ -123,6 +135,57 @@ def test_what_others_read_in_vain_counts_as_attempts(store: PgmqStore, peer: Pee
 
     (claimed,) = claim(store)
     assert (claimed.starts, claimed.failures, claimed.crashes) == (3, 2, 0)
+
+
+def _is_retried(store: PgmqStore, claimed: Claim) -> None:
+    settle(store, claimed, State.RETRYABLE, due=Due(0), counts="failure", error=failure())
+
+
+def _is_reclaimed(store: PgmqStore, claimed: Claim) -> None:
+    store.run(store.reclaim(10, [claimed.token]))
+
+
+def _is_requeued(store: PgmqStore, claimed: Claim) -> None:
+    store.run(store.requeue(Filter(ids=(claimed.id,)), 1, force=True))
+
+
+@pytest.mark.parametrize("after", [_is_retried, _is_reclaimed, _is_requeued])
+def test_a_message_of_others_stays_theirs_after_an_attempt_of_ours(
+    store: PgmqStore, peer: Peer, after: Callable[[PgmqStore, Claim], None]
+) -> None:
+    peer.send("work", 1)
+    (first,) = claim(store)
+    after(store, first)
+
+    (again,) = claim(store)
+    (found,) = store.run(store.find(Filter(), 10))
+    assert again.starts == 2
+    for seen in (first, again, found):
+        assert (seen.max_attempts, seen.keep, seen.keep_failed) == (26, None, None)
+
+
+def test_a_message_of_others_that_crashed_too_often_stays_in_the_archive(store: PgmqStore, peer: Peer) -> None:
+    peer.send("work", 1)
+    for _ in range(3):
+        (claimed,) = claim(store)
+        store.run(store.extend([claimed.token], SECOND, started=[claimed.id]))
+        store.run(store.reclaim(10, [claimed.token]))
+
+    (found,) = store.run(store.find(Filter(), 10))
+    assert (found.state, found.crashes, found.keep_failed) == (State.DISCARDED, 3, None)
+    assert peer.kept() == []
+
+
+def test_a_message_of_others_that_was_cancelled_is_retried_as_theirs(store: PgmqStore, peer: Peer) -> None:
+    peer.send("work", 1)
+    store.run(store.cancel(Filter(), 10))
+    (found,) = store.run(store.find(Filter(), 10))
+    assert (found.state, found.max_attempts, found.keep_failed) == (State.CANCELLED, 26, None)
+    assert peer.kept() == []
+
+    store.run(store.retry(Filter(), 10))
+    (again,) = claim(store)
+    assert (again.max_attempts, again.keep, again.keep_failed) == (26, None, None)
 
 
 # -- leases are visibility timeouts ------------------------------------------------------------------------------------
@@ -214,6 +277,45 @@ def test_what_is_kept_for_a_time_leaves_the_archive_after_it_and_what_others_arc
     assert store.run(store.prune(10)).ids == (claimed.id,)
     assert [row["msg_id"] for row in peer.rows("a")] == [theirs]
     store.close()
+
+
+@pytest.mark.parametrize("exchanges", [1, 2, 3])
+def test_who_is_killed_while_pruning_leaves_nothing_in_the_archive_for_ever(
+    archiving: PgmqStore, peer: Peer, exchanges: int
+) -> None:
+    for queue in ("default", "mail"):
+        settle(archiving, claim_one(archiving, queue=queue), State.COMPLETED, keep=1)
+    pruning = archiving.prune(10)
+    assert isinstance(pruning, Walk)
+    assert pruning.course is not None
+    course = pruning.course()
+    step = next(course)
+    for _ in range(exchanges):
+        step = course.send(archiving.run(step))
+
+    archiving.run(archiving.prune(10))
+    assert peer.rows("a") == peer.rows("a", "mail") == []
+    assert peer.kept() == []
+
+
+def test_what_somebody_else_took_out_of_the_archive_is_not_remembered(archiving: PgmqStore, peer: Peer) -> None:
+    settle(archiving, claim_one(archiving), State.COMPLETED, keep=1)
+    peer.ask('DELETE FROM pgmq."a_{prefix}default" RETURNING 1')
+
+    assert archiving.run(archiving.prune(10)).ids == ()
+    assert peer.kept() == []
+
+
+def test_an_archived_message_that_somebody_has_locked_is_pruned_later(
+    archiving: PgmqStore, peer: Peer, postgres_server: str
+) -> None:
+    claimed = claim_one(archiving)
+    settle(archiving, claimed, State.COMPLETED, keep=1)
+    with psycopg.connect(postgres_server) as other:
+        Peer(other, peer._prefix).ask('SELECT FROM pgmq."a_{prefix}default" FOR UPDATE')
+        assert archiving.run(archiving.prune(10)).ids == ()
+
+    assert archiving.run(archiving.prune(10)).ids == (claimed.id,)
 
 
 # -- callers' transactions ---------------------------------------------------------------------------------------------
@@ -324,6 +426,26 @@ def test_messages_of_others_are_found_and_cancelled(store: PgmqStore, peer: Peer
     assert [row["headers"]["stoker"]["state"] for row in peer.rows("a", "mail")] == ["cancelled"]
 
 
+# -- queues ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_queue_is_never_without_its_index_whenever_its_maker_dies(store: PgmqStore, peer: Peer) -> None:
+    enqueue_one(store)
+
+    made = peer.ask(
+        "SELECT xmin::text FROM pg_class WHERE relname IN ('q_{prefix}default', 'q_{prefix}default_stoker_idx')"
+    )
+    assert len(made) == 2
+    assert len(set(made)) == 1
+
+
+def test_queues_of_others_get_no_index(store: PgmqStore, peer: Peer) -> None:
+    peer.send("work", 1)
+
+    assert len(claim(store)) == 1
+    assert peer.ask("SELECT to_regclass('pgmq.\"q_{prefix}default_stoker_idx\"')") == [(None,)]
+
+
 # -- installing --------------------------------------------------------------------------------------------------------
 
 
@@ -399,8 +521,19 @@ def _lives_with_an_old_pgmq(store: PgmqStore, connection: psycopg.Connection[Any
     assert (again.id, again.failures, again.starts) == (first, 1, 2)
     assert settle(store, again, State.DISCARDED, counts="failure", error=failure()) is Settled.ACCEPTED
     assert late == "default:3"
+    _keeps_to_the_terms_of_others(store, connection)
     (held,) = store.run(store.hold(Filter(), 5, new_token(), "move to elsewhere"))
     assert (held.id, held.state, held.starts) == (late, State.SCHEDULED, 0)
+
+
+def _keeps_to_the_terms_of_others(store: PgmqStore, connection: psycopg.Connection[Any]) -> None:
+    message = '{"metadata": {"id": "1", "worker_name": "work"}, "args": null}'
+    connection.execute("SELECT pgmq.send_batch('default', ARRAY[%s::jsonb], 0)", (message,))
+    (theirs,) = claim(store)
+    store.run(store.reclaim(10, [theirs.token]))
+    (again,) = claim(store)
+    assert (again.starts, again.max_attempts, again.keep_failed) == (2, 26, None)
+    assert settle(store, again, State.COMPLETED) is Settled.ACCEPTED
 
 
 def _table(peer: Peer, queue: str) -> str:

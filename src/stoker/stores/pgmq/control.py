@@ -30,7 +30,7 @@ _FROM: Final = {
 _IDS: Final = "string_to_array(:ids::text, ',')::bigint[]"
 # What waits has no reads but those that its notes know of.
 _LOCKED: Final = f"""locked AS MATERIALIZED (
-    SELECT m.msg_id AS id, m.read_ct AS read, m.vt > {NOW} AS later, @ours AS ours, @notes AS before FROM {{table}} AS m
+    SELECT m.msg_id AS id, m.read_ct AS read, m.vt > {NOW} AS later, @notes AS before FROM {{table}} AS m
     WHERE m.msg_id = ANY ({_IDS}) AND m.read_ct = {SEEN} ORDER BY m.msg_id FOR UPDATE SKIP LOCKED
 )"""
 _UPDATE: Final = """UPDATE {table} AS m SET @set_notes{and_more} FROM x
@@ -39,7 +39,7 @@ WHERE m.msg_id = ANY (ARRAY(SELECT id FROM x)) AND m.msg_id = x.id RETURNING m.m
 CANCEL: Final = f"""
 WITH {_LOCKED}, x AS MATERIALIZED (
     SELECT id, before || jsonb_build_object('state', 'cancelled', 'finished', :now) AS notes,
-        CASE WHEN before ? 'keep_failed' THEN (before->>'keep_failed')::bigint WHEN ours THEN :keep::bigint END AS keep
+        CASE WHEN before ? 'keep_failed' THEN (before->>'keep_failed')::bigint ELSE :keep::bigint END AS keep
     FROM locked
 ), keeping AS (
     INSERT INTO stoker.kept (queue, id, until) SELECT :queue::text, id, :now + keep FROM x
@@ -69,7 +69,7 @@ SELECT msg_id, read_ct, enqueued_at, vt@last_read, @message FROM gone"""
 RETRY: Final = f"""
 WITH {_LOCKED}, x AS MATERIALIZED (
     SELECT id, (before - '{{{{state,finished,result,due}}}}'::text[]) || jsonb_build_object('crashes', 0, 'seen', read,
-        'max_attempts', greatest(coalesce((before->>'max_attempts')::integer, CASE WHEN ours THEN 20 ELSE 26 END),
+        'max_attempts', greatest(coalesce((before->>'max_attempts')::integer, 20),
             coalesce((before->>'failures')::integer, 0) + 1)) AS notes
     FROM locked WHERE later OR before ? 'state'
 )

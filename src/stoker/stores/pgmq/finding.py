@@ -24,7 +24,7 @@ _PAGE: Final = 500
 _AHEAD: Final = 1 << 62
 
 COLUMNS: Final = f"""m.msg_id, m.read_ct, {MICROS.format("m.enqueued_at")}, {MICROS.format("m.vt")}, {NAME},
-    (m.message->'args')::text, @ours, @notes::text"""
+    (m.message->'args')::text, @notes::text"""
 _WHICH: Final = """m.msg_id < :start::bigint
     AND (:ids::text IS NULL OR m.msg_id = ANY (string_to_array(:ids::text, ',')::bigint[]))
 ORDER BY m.msg_id DESC LIMIT :limit::integer"""

@@ -35,7 +35,6 @@ from stoker.drivers.postgres_session import parameters
 from stoker.drivers.system_clock import SystemClock
 from stoker.errors import ConfigurationError
 from stoker.stores.base import Store, check_enqueue
-from stoker.stores.codes import encode
 from stoker.stores.pgmq import control, finding, install, intake, look, moving, settling, upkeep, work
 from stoker.stores.pgmq.commands import IntoQueues, OnQueues, Walk, walk
 from stoker.stores.pgmq.health import examine
@@ -48,9 +47,6 @@ T = TypeVar("T")
 
 # Two who make the same at once would meet in the catalog, whatever IF NOT EXISTS says.
 MAKE_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended('stoker makes queues', 0))"
-CREATE: Final = """
-SELECT queue, pgmq.create(queue)::text FROM json_array_elements_text(:queues::json) AS queue
-WHERE to_regclass('pgmq.' || quote_ident('q_' || queue)) IS NULL"""
 
 
 class PgmqStore(Store):
@@ -168,11 +164,8 @@ class PgmqStore(Store):
 
     def _make(self, command: Command[Any]) -> None:
         if missing := self._missing(command):
-            step = Sql(CREATE, {"queues": encode(sorted(missing))})
-            alone = Sql(MAKE_ALONE, {})
-            made = self._driver.run(Command("create", (alone, step), lambda replies: [row[0] for row in replies[1]]))
-            if indexes := tuple(Sql(work.order_index(table), {}, replan=True) for table in made):
-                self._driver.run(Command("create", (alone, *indexes), lambda _: None))
+            steps = (Sql(work.queue_made(table), {}) for table in sorted(missing))
+            self._driver.run(Command("create", (Sql(MAKE_ALONE, {}), *steps), lambda _: None))
             self._there |= missing
 
     def _follow(self, command: Walk[T]) -> T:

@@ -10,6 +10,7 @@ from psycopg import Connection
 
 from stoker.core.command import Value
 from stoker.drivers.postgres_text import Texts
+from stoker.stores.pgmq.wire import FOREIGN_NOTES
 
 _WORD: Final = re.compile(r"@[a-z_]+")
 _PROBE: Final = """
@@ -39,8 +40,7 @@ def probe(connection: Connection[Any]) -> Features:
 
 # `sent` names what a call sends: its queue, messages and notes as JSON arrays, and the instant they are due.
 _WITH_HEADERS: Final = {
-    "@notes": "coalesce(m.headers->'stoker', '{}')",
-    "@ours": "(m.headers ? 'stoker')",
+    "@notes": f"coalesce(m.headers->'stoker', '{FOREIGN_NOTES}')",
     "@message": "message, headers",
     "@set_notes": "headers = coalesce(m.headers, '{}') || jsonb_build_object('stoker', x.notes)",
     "@send": """pgmq.send_batch(sent.queue, ARRAY(SELECT jsonb_array_elements(:messages::jsonb)),
@@ -48,8 +48,7 @@ _WITH_HEADERS: Final = {
         'epoch'::timestamptz + sent.due * interval '1 microsecond')""",
 }
 _WITHOUT_HEADERS: Final = {
-    "@notes": "coalesce(m.message->'stoker', '{}')",
-    "@ours": "(m.message ? 'stoker')",
+    "@notes": f"coalesce(m.message->'stoker', '{FOREIGN_NOTES}')",
     "@message": "message",
     "@set_notes": "message = m.message || jsonb_build_object('stoker', x.notes)",
     "@send": """pgmq.send_batch(sent.queue, ARRAY(SELECT one.message || jsonb_build_object('stoker', one.note)

@@ -63,14 +63,14 @@ WITH silent AS MATERIALIZED (
     FROM silent CROSS JOIN LATERAL unnest(silent.ids, silent.reads, silent.dues)
         WITH ORDINALITY AS one (id, read, due, place)
 ), locked AS MATERIALIZED (
-    SELECT m.msg_id, m.read_ct, @ours AS ours, @notes AS notes FROM {{table}} AS m
+    SELECT m.msg_id, m.read_ct, @notes AS notes FROM {{table}} AS m
     WHERE m.msg_id = ANY (ARRAY(SELECT id FROM held)) AND m.read_ct > {SEEN} ORDER BY m.msg_id FOR UPDATE SKIP LOCKED
 ), counted AS (
     SELECT held.*, locked.notes AS before, coalesce((notes->>'crashes')::integer, 0) AS crashes,
         coalesce((notes->>'crash_limit')::integer, 3) AS crash_limit,
         NOT (stopping OR (coalesce((notes->>'crashes')::integer, 0) > 0 AND NOT began)) AS crashed,
         coalesce((notes->>'failures')::integer, 0) AS failures,
-        CASE WHEN notes ? 'keep_failed' THEN (notes->>'keep_failed')::bigint WHEN ours THEN :keep::bigint END AS keep
+        CASE WHEN notes ? 'keep_failed' THEN (notes->>'keep_failed')::bigint ELSE :keep::bigint END AS keep
     FROM held JOIN locked ON locked.msg_id = held.id AND locked.read_ct = held.read
 ), judged AS MATERIALIZED (
     SELECT *, crashed AND crashes + 1 >= crash_limit AS spent FROM counted
@@ -170,13 +170,31 @@ DELETE FROM stoker.worker
 WHERE id = ANY (ARRAY(SELECT id FROM stoker.worker WHERE until <= :now FOR UPDATE SKIP LOCKED))"""
 OVER: Final = """
 WITH over AS MATERIALIZED (
-    SELECT ctid, queue, id FROM stoker.kept WHERE until <= :now ORDER BY until LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
-), taken AS (
-    DELETE FROM stoker.kept WHERE ctid = ANY (ARRAY(SELECT ctid FROM over LIMIT :limit)) RETURNING queue, id
+    SELECT ctid, queue, to_regclass('pgmq.' || quote_ident('a_' || queue)) IS NULL AS dropped
+    FROM stoker.kept WHERE until <= :now ORDER BY until LIMIT :limit + 1 FOR UPDATE SKIP LOCKED
+), forgotten AS (
+    DELETE FROM stoker.kept WHERE ctid = ANY (ARRAY(SELECT ctid FROM over WHERE dropped))
 )
-SELECT queue, array_agg(id)::text, (SELECT count(*) > :limit FROM over) FROM taken
-WHERE to_regclass('pgmq.' || quote_ident('a_' || queue)) IS NOT NULL GROUP BY queue"""
-"""Rows of messages whose time of keeping is over; a queue that somebody has dropped has none."""
+SELECT queue, array_agg(ctid)::text, (SELECT count(*) > :limit FROM over)
+FROM (SELECT * FROM over LIMIT :limit) AS batch WHERE NOT dropped GROUP BY queue"""
+"""Rows of messages whose time of keeping is over; those of a queue that somebody has dropped are forgotten."""
+# A row is looked at again, because another may stand in its place. What an operator's verb or anybody else has locked
+# is left for the next time: nobody waits here, so nobody deadlocks with it.
+PRUNE: Final = """
+WITH over AS MATERIALIZED (
+    SELECT ctid, id FROM stoker.kept
+    WHERE ctid = ANY (:rows::tid[]) AND queue = :queue::text AND until <= :now FOR UPDATE SKIP LOCKED
+), there AS MATERIALIZED (
+    SELECT msg_id FROM {archive} AS m WHERE msg_id = ANY (ARRAY(SELECT id FROM over)) FOR UPDATE SKIP LOCKED
+), done AS MATERIALIZED (
+    SELECT over.ctid, id, msg_id IS NOT NULL AS found FROM over LEFT JOIN there ON msg_id = id
+    WHERE msg_id IS NOT NULL OR NOT EXISTS (SELECT FROM {archive} AS m WHERE m.msg_id = id)
+), forgotten AS (
+    DELETE FROM stoker.kept WHERE ctid = ANY (ARRAY(SELECT ctid FROM done))
+), gone AS (
+    DELETE FROM {archive} AS m WHERE msg_id = ANY (ARRAY(SELECT id FROM done WHERE found))
+)
+SELECT id, found FROM done"""
 
 
 def prune(url: PgmqUrl, limit: int) -> Callable[[], Course[Changed]]:
@@ -190,17 +208,21 @@ def prune(url: PgmqUrl, limit: int) -> Callable[[], Course[Changed]]:
             "prune", (Sql(OVER, params),), lambda replies: [(row[0], row[1], row[2]) for row in replies[0]]
         )
         gone: list[JobId] = []
-        for table, ids, _ in over:
-            text = f'DELETE FROM pgmq."a_{table}" WHERE msg_id = ANY (:ids::bigint[]) RETURNING msg_id'
-            numbers: list[int] = yield Command("prune", (Sql(text, {"ids": ids}),), _first_column)
-            gone += [job_id(table.removeprefix(url.prefix), number) for number in numbers]
-        return Changed(len(gone), any(more for _, _, more in over), tuple(gone))
+        moved = False
+        for table, rows, _ in over:
+            # Message and row in one unit: a message without its row would stay for ever.
+            step = Sql(on_tables(PRUNE, table), {"queue": table, "rows": rows})
+            done: list[tuple[int, bool]] = yield Command("prune", (step,), _done)
+            moved = moved or bool(done)
+            gone += [job_id(table.removeprefix(url.prefix), number) for number, found in done if found]
+        # Where all is locked by others, whoever asked again at once would spin.
+        return Changed(len(gone), moved and any(more for _, _, more in over), tuple(gone))
 
     return course
 
 
-def _first_column(replies: Replies) -> list[int]:
-    return [row[0] for row in replies[0]]
+def _done(replies: Replies) -> list[tuple[int, bool]]:
+    return [(row[0], row[1]) for row in replies[0]]
 
 
 # -- lead ------------------------------------------------------------------------------------------------------------

@@ -80,8 +80,11 @@ class Notes(msgspec.Struct, omit_defaults=True):
     """When it had become available, of an archived one."""
 
 
-FOREIGN: Final = Notes(max_attempts=FOREIGN_ATTEMPTS, keep=None, keep_failed=None)
 _notes = msgspec.json.Decoder(Notes)
+# A blank behind each colon, or the statements would take what follows for a parameter.
+FOREIGN_NOTES: Final = f'{{"max_attempts": {FOREIGN_ATTEMPTS}, "keep": null, "keep_failed": null}}'
+"""What the notes of a message without any begin with: it stays somebody else's when an attempt of ours is noted."""
+FOREIGN: Final = _notes.decode(FOREIGN_NOTES)
 
 
 # -- ids ---------------------------------------------------------------------------------------------------------------
@@ -174,11 +177,11 @@ def _in_order(value: object) -> bool:
 
 
 def read_claim(queue: str, row: Sequence[Any], token: Token) -> Claim:
-    """Read a claimed message: number, read_ct, enqueued, due, name, arguments, whether it is ours, notes."""
-    id, reads, enqueued, due, name, args, ours, text = row
+    """Read a claimed message: number, read_ct, enqueued, due, name, arguments, notes."""
+    id, reads, enqueued, due, name, args, text = row
     known = job_id(queue, id)
     try:
-        notes = read_notes(text, ours=ours)
+        notes = _notes.decode(text)
     except UNREADABLE as error:
         return Claim(known, token, name, queue, "null", defect=f"not a job of stoker's: {error}")
     if args is None:
@@ -208,18 +211,11 @@ def read_claim(queue: str, row: Sequence[Any], token: Token) -> Claim:
     )
 
 
-def read_notes(text: str, *, ours: bool) -> Notes:
-    """Read notes; of a message of others there may be some, of attempts of ours."""
-    if not ours:
-        return FOREIGN
-    return _notes.decode(text)
-
-
 def read_stored(queue: str, row: Sequence[Any]) -> StoredJob | None:
     """Read a message as it is shown: what `finding.SEEN` gives; None for what is no job."""
-    id, reads, enqueued, due, name, args, ours, text, state, worker, started = row
+    id, reads, enqueued, due, name, args, text, state, worker, started = row
     try:
-        notes = read_notes(text, ours=ours)
+        notes = _notes.decode(text)
     except UNREADABLE:
         notes = FOREIGN
     if name is None:

@@ -30,7 +30,7 @@ HELD: Final = """EXISTS (
 """Whether a message is ours: also when its lease is over, until `reclaim` has seen to it."""
 
 _COLUMNS: Final = f"""m.msg_id, m.read_ct, {MICROS.format("m.enqueued_at")} AS enqueued, {{due}} AS due,
-    {NAME} AS name, (m.message->'args')::text AS args, @ours AS ours, @notes::text AS notes"""
+    {NAME} AS name, (m.message->'args')::text AS args, @notes::text AS notes"""
 
 CLAIM: Final = f"""
 WITH before AS MATERIALIZED (
@@ -47,7 +47,7 @@ WITH before AS MATERIALIZED (
     RETURNING {_COLUMNS.format(due="NULL::bigint")}
 ), ordered AS MATERIALIZED (
     SELECT taken.msg_id, taken.read_ct, taken.enqueued, {MICROS.format("picked.vt")} AS due, taken.name, taken.args,
-        taken.ours, taken.notes
+        taken.notes
     FROM taken JOIN picked USING (msg_id) ORDER BY picked.vt, taken.read_ct, msg_id
 ), leased AS (
     INSERT INTO stoker.lease (token, queue, at, until, worker, ids, reads, dues)
@@ -99,6 +99,20 @@ def order_index(table: str) -> str:
     """
     name = f"q_{table}_stoker_idx"
     return on_tables(f'CREATE INDEX IF NOT EXISTS "{name}" ON {{table}} (vt, read_ct, msg_id)', table)
+
+
+def queue_made(table: str) -> str:
+    """Give the statement that makes a queue where there is none, and its index in the same unit.
+
+    A queue that is there may be somebody else's, and full: an index would keep all from writing while it is built.
+    """
+    return f"""
+DO $$ BEGIN
+    IF to_regclass('{on_tables("{table}", table)}') IS NULL THEN
+        PERFORM pgmq.create('{table}');
+        {order_index(table)};
+    END IF;
+END $$"""
 
 
 def on_tables(text: str, table: str) -> str:
