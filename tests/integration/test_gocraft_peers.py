@@ -7,16 +7,21 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from stoker import Context, Discard, Snooze, Stoker, Unique, fixed
-from stoker.core.filters import Filter
-from stoker.core.job import State, new_token
+from stoker.app.moving import Mover, Place
+from stoker.core.command import Command, Retry
+from stoker.core.filters import EVERYTHING, Filter
+from stoker.core.job import State, StoredJob, Token, new_token
 from stoker.core.moving import MOVING
 from stoker.core.settlement import Settled, Settlement
+from stoker.jobs.options import Defaults
 from stoker.stores.base import Store
+from stoker.stores.memory import MemoryStore
+from stoker.stores.walks import Walk
 from tests.rigs.gopher import Gopher
 from tests.rigs.processes import Processes, processes, until
 
@@ -339,6 +344,81 @@ def test_what_waits_in_go_leaves_for_another_store_and_frees_its_keys(shared: Sh
     endings = [Settlement(one.id, token, State.COMPLETED, keep=0) for one in held]
     assert set(shared.store.run(shared.store.settle(endings)).values()) == {Settled.ACCEPTED}
     assert (shared.store.run(shared.store.holds()), shared.go.in_progress(), shared.go.lock("send")[0]) == ([], [], 0)
+
+
+def test_a_hold_whose_answer_is_lost_has_freed_its_keys_and_shows_the_newest_arguments(shared: Shared) -> None:
+    assert shared.go.enqueue_unique("send", {"to": "c", "n": 1}, by={"to": "c"})
+    assert not shared.go.enqueue_unique("send", {"to": "c", "n": 2}, by={"to": "c"})
+    token = new_token()
+    hold = shared.store.hold(Filter(), 10, token, f"{MOVING}elsewhere")
+    killed_after(hold, "hold", shared.store)
+
+    assert shared.go.redis.keys(shared.go.key("unique:*")) == []
+    (held,) = shared.store.run(hold)
+    assert json.loads(held.args) == {"to": "c", "n": 2}
+    assert let_go(shared.store, held, token) is Settled.ACCEPTED
+    assert shared.go.in_progress() == []
+
+
+def test_going_on_with_a_hold_leaves_alone_the_key_that_a_newer_job_took(shared: Shared) -> None:
+    shared.go.enqueue_unique("send", {"to": "c", "n": 1}, by={"to": "c"})
+    hold = shared.store.hold(Filter(), 10, new_token(), f"{MOVING}elsewhere")
+    first = shared.store.run(hold)
+    assert shared.go.enqueue_unique("send", {"to": "c", "n": 2}, by={"to": "c"})
+    shared.go.enqueue_unique("send", {"to": "c", "n": 3}, by={"to": "c"})
+
+    assert shared.store.run(hold) == first
+    performed = shared.go.fetch()
+    assert performed is not None
+    assert performed["args"]["n"] == 3
+
+
+def test_a_hold_sent_again_after_another_mover_finished_it_takes_nothing(shared: Shared) -> None:
+    shared.go.enqueue("send", {"to": "a"})
+    token = new_token()
+    hold = shared.store.hold(Filter(), 10, token, f"{MOVING}elsewhere")
+    (held,) = shared.store.run(hold)
+    assert let_go(shared.store, held, token) is Settled.ACCEPTED
+    shared.go.enqueue("send", {"to": "b"})
+
+    assert shared.store.run(hold) == []
+    assert [job["args"]["to"] for job in shared.go.waiting("send")] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "failures", "attempts"), [("curve", 5, 20), ("once", 0, 1), ("once", 3, 4), ("gone", 0, 4), ("gone", 7, 8)]
+)
+def test_who_moves_a_job_of_go_says_how_often_and_at_least_once_more(
+    shared: Shared, name: str, failures: int, attempts: int
+) -> None:
+    job = {"name": name, "id": "a", "t": 1_700_000_000, "args": {}, "fails": failures}
+    shared.go.redis.zadd(shared.go.key("retry"), {json.dumps(job): 4_000_000_000})
+    new = MemoryStore()
+    old = Place(shared.store, "legacy", "gocraft")
+    Mover(old, Place(new, "default", "memory"), shared.app.performable, Defaults(attempts_in={"legacy": 4})).move(
+        EVERYTHING, None
+    )
+
+    (moved,) = new.run(new.find(EVERYTHING, 10))
+    assert (moved.failures, moved.max_attempts) == (failures, attempts)
+
+
+def killed_after(command: Command[Any], script: str, store: Store) -> None:
+    """Carry out the scripts of a command up to one, whose answer nobody hears."""
+    begin = cast("Walk[Any]", command).course
+    assert begin is not None
+    course = begin()
+    step = next(course)
+    while True:
+        answer = store.run(Command("step", (step,), lambda reply: reply, Retry.SAFE))
+        if step.name == script:
+            return
+        step = course.send(answer)
+
+
+def let_go(store: Store, held: StoredJob, token: Token) -> Settled:
+    """Say that a held job has arrived."""
+    return store.run(store.settle([Settlement(held.id, token, State.COMPLETED, keep=0)]))[held.id]
 
 
 # -- who is there ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ import redis
 
 from stoker.app.moving import Mover, Place
 from stoker.core.filters import EVERYTHING, Filter
-from stoker.core.job import State, StoredJob
+from stoker.core.job import NewJob, State, StoredJob, new_call, new_token
+from stoker.core.moving import MOVING
+from stoker.core.settlement import Settlement
 from stoker.stores.base import Store
 from stoker.stores.urls import open_store
 
@@ -82,6 +84,17 @@ def test_what_is_no_job_stays_and_nothing_is_counted_as_processed(stores: tuple[
     assert client.lrange(f"{namespace}:queue:mail", 0, -1) == [b"not json"]
     left = {key.decode().removeprefix(f"{namespace}:") for key in client.scan_iter(f"{namespace}:*")}
     assert {key for key in left if not key.startswith("stoker:ended:")} == {"queues", "queue:mail"}
+
+
+def test_a_hold_sent_again_after_another_mover_finished_it_takes_nothing(stores: tuple[Store, Store]) -> None:
+    old, token = stores[0], new_token()
+    hold = old.hold(Filter(queues=("mail",)), 1, token, f"{MOVING}elsewhere")
+    (held,) = old.run(hold)
+    old.run(old.settle([Settlement(held.id, token, State.COMPLETED, keep=0)]))
+    old.run(old.enqueue([NewJob("Mailer", "[]", queue="mail")], new_call()))
+
+    assert old.run(hold) == []
+    assert set(move(stores)) == {"Mailer", "Report", "Import"}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ Whoever comes after a mover that died finds its holds and goes on with them: wha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
@@ -19,9 +20,13 @@ from stoker.core.job import CallId, State, StoredJob, new_token
 from stoker.core.moving import MOVING, Hold
 from stoker.core.settlement import Settled, Settlement
 from stoker.errors import ConfigurationError, NotSupported
+from stoker.jobs.defined import DefinedJob
+from stoker.jobs.options import Defaults
 from stoker.stores.base import MOST_BYTES, Store
 
 BATCH: Final = 500
+_NONE: Final[Mapping[str, DefinedJob[Any]]] = MappingProxyType({})
+_DEFAULTS: Final = Defaults()
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -49,8 +54,17 @@ class Moved(msgspec.Struct):
 class Mover:
     """Moves waiting jobs from one place to another."""
 
-    def __init__(self, source: Place, target: Place) -> None:
-        """Look at the places only: NotSupported names what one lacks, ConfigurationError says they are the same."""
+    def __init__(
+        self,
+        source: Place,
+        target: Place,
+        definitions: Mapping[str, DefinedJob[Any]] = _NONE,
+        defaults: Defaults = _DEFAULTS,
+    ) -> None:
+        """Look at the places only: NotSupported names what one lacks, ConfigurationError says they are the same.
+
+        ``definitions``, and ``defaults`` for what they leave open, say how often a job is tried that does not say it.
+        """
         if source.store is target.store or source.address == target.address:
             raise _same(source, target)
         for place, flag, what in (
@@ -67,6 +81,8 @@ class Mover:
         self._source = source
         self._target = target
         self._worker = f"{MOVING}{target.address}"
+        self._definitions = definitions
+        self._defaults = defaults
 
     def move(self, only: Filter, limit: int | None, told: Callable[[Moved], None] = lambda _: None) -> Moved:
         """Move what matches, after what an earlier move left on its way; calls ``told`` after each batch.
@@ -124,7 +140,7 @@ class Mover:
         if not jobs:
             return
         target, source = self._target.store, self._source.store
-        for call, part in _calls(hold, jobs):
+        for call, part in _calls(hold, list(map(self._limited, jobs))):
             answers = target.run(target.receive(part, call))
             done.duplicates += sum(answer.duplicate for answer in answers)
         said = source.run(source.settle([Settlement(job.id, hold.token, State.COMPLETED, keep=0) for job in jobs]))
@@ -132,6 +148,16 @@ class Mover:
         done.taken_back += lost
         done.moved += len(jobs) - lost
         done.resumed += len(jobs) - lost if resumed else 0
+
+    def _limited(self, job: StoredJob) -> StoredJob:
+        """Give a job that does not say how often it is tried that number, and one attempt in any case."""
+        if job.max_attempts:
+            return job
+        if (definition := self._definitions.get(job.name)) is not None:
+            attempts = definition.merged(self._defaults).max_attempts
+        else:
+            attempts = self._defaults.attempts_in.get(self._source.name, self._defaults.max_attempts)
+        return msgspec.structs.replace(job, max_attempts=max(attempts, job.failures + 1))
 
 
 def _same(source: Place, target: Place) -> ConfigurationError:

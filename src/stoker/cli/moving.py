@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -20,6 +21,7 @@ from stoker.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from stoker.app.moving import Moved, Mover, Place
+    from stoker.jobs.defined import DefinedJob
 
 _WAITING: Final = tuple(state for state in State if state in WAITING)
 
@@ -40,7 +42,8 @@ def move(from_store: str, to_store: str, only: Filter, limit: int | None, dry_ru
             f"move does not apply to jobs that are {' or '.join(only.states)}, only to those that are "
             f"{', '.join(_WAITING)}"
         )
-    mover = Mover(_place(from_store), _place(to_store))
+    source = _place(from_store)
+    mover = Mover(source, _place(to_store), _definitions(source), current().target().defaults)
     unfinished = sum(hold.jobs for hold in mover.unfinished())
     only = msgspec.structs.replace(only, states=states)
     count = _count(from_store, only, limit)
@@ -59,6 +62,13 @@ def _place(name: str) -> Place:
     from stoker.app.moving import Place
 
     return Place(current().target().store(name), name, shown_url(current().target(), name))
+
+
+def _definitions(source: Place) -> Mapping[str, DefinedJob[Any]]:
+    from stoker.stores.urls import usual_attempts
+
+    # Elsewhere each job says how often it is tried, and the code need not be there.
+    return {} if usual_attempts(source.store.url) is None else current().loaded_or_target().performable
 
 
 def _count(name: str, only: Filter, limit: int | None) -> int:

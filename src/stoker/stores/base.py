@@ -275,7 +275,8 @@ class Store(ABC):
         """Take up to ``limit`` waiting jobs that match, oldest first, out of everybody's reach; give them as they were.
 
         They run under ``token`` then, due or not, and no lease ends that: only `settle` lets them go. Members of
-        batches stay. A repeat takes nothing new and answers those still held; so does a ``limit`` of 0.
+        batches stay. A repeat takes nothing new and answers those still held; so does a ``limit`` of 0. One whose
+        ``max_attempts`` is 0 says nothing about them: who performs it does.
         """
         self._refuse("hold", Capability.HOLD)
 

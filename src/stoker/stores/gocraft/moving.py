@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from stoker.core.command import Script
 from stoker.core.duration import SECOND
 from stoker.core.filters import Filter
 from stoker.core.job import WAITING, JobId, State, StoredJob, Token
@@ -14,8 +15,8 @@ from stoker.core.moving import HELD_FOR
 from stoker.stores.gocraft.commands import DEFAULT_QUEUE, MOVING_POOL, Scripts, name_of
 from stoker.stores.gocraft.failing import held as parts_of
 from stoker.stores.gocraft.look import Lanes
-from stoker.stores.gocraft.wire import UNREADABLE, USUAL_ATTEMPTS, read_claim, read_payload
-from stoker.stores.gocraft.work import unlocked
+from stoker.stores.gocraft.unique import key_in
+from stoker.stores.gocraft.wire import UNREADABLE, read_claim, read_payload
 from stoker.stores.holding.commands import Arg
 from stoker.stores.matching import matches
 from stoker.stores.walks import Course
@@ -46,7 +47,7 @@ def hold(
         if not fields and limit and waiting.states:
             found = yield from _waiting(scripts, lanes, waiting, limit)
             if found:
-                yield from _take(scripts, found, token, worker)
+                yield _taking(scripts, found, token, worker)
                 now, fields, crashes = yield scripts.script("held", [], keys)
         return list(_held(lanes, fields, crashes, int(now)))
 
@@ -83,19 +84,20 @@ def _seen(lanes: Lanes, known_as: str, state: State, payload: bytes, score: int,
     return _Found(job, known_as or name_of(job.queue, job.name), source, score, payload)
 
 
-def _take(scripts: Scripts, found: list[_Found], token: Token, worker: str) -> Course[None]:
+def _taking(scripts: Scripts, found: list[_Found], token: Token, worker: str) -> Script:
     names = list(dict.fromkeys(one.known_as for one in found))
-    keys = scripts.claim_keys(token)[:1]
+    keys = scripts.claim_keys(token)
     for name in names:
         keys += [scripts.jobs(name), scripts.in_progress(name, MOVING_POOL)]
     args: list[Arg] = [token, worker, HELD_FOR, MOVING_POOL]
     for one in found:
         place = names.index(one.known_as)
-        args += [one.job.id, one.job.queue, one.job.name, one.known_as, place, one.source, one.score, one.payload]
-    taken = [(found[place].job, found[place].payload) for place in (yield scripts.script("hold", args, keys))]
-    # Nobody waits for what has gone: its key is free.
-    asked = [[job.id.encode(), job.queue.encode(), job.name.encode(), payload] for job, payload in taken]
-    yield from unlocked(scripts, token, MOVING_POOL, asked)
+        key = key_in(scripts, one.payload)
+        keys += [key] if key else []
+        unique = len(keys) if key else 0
+        args += [one.job.id, one.job.queue, one.job.name, one.known_as, place, one.source, one.score, unique]
+        args.append(one.payload)
+    return scripts.script("hold", args, keys)
 
 
 def _held(lanes: Lanes, fields: list[bytes], crashes: list[bytes], now: int) -> Iterator[StoredJob]:
@@ -124,7 +126,7 @@ def _stored(lanes: Lanes, payload: bytes, state: State, score: int, crashes: int
         state,
         claim.args,
         0,
-        claim.max_attempts or USUAL_ATTEMPTS,
+        claim.max_attempts,
         claim.failures + crashes,
         claim.failures,
         crashes,

@@ -12,7 +12,7 @@ from stoker.errors import NotSupported
 from stoker.stores.gocraft.commands import Scripts, name_of
 from stoker.stores.gocraft.gojson import in_gos_words
 from stoker.stores.gocraft.intake import where
-from stoker.stores.gocraft.wire import Payload, head, ids_of, tails
+from stoker.stores.gocraft.wire import UNREADABLE, Payload, head, ids_of, read_payload, tails
 from stoker.stores.holding.commands import Arg
 
 _STATES: Final = {"scheduled", "available"}
@@ -58,6 +58,16 @@ def held_key(scripts: Scripts, job: Payload) -> str | None:
     except ValueError:
         return None
     return scripts.unique(job.name, text) if text else scripts.key(f"unique:{job.name}:")
+
+
+def key_in(scripts: Scripts, payload: bytes) -> str | None:
+    """Give the key that a job still holds by its JSON; None where it holds none, or is no job."""
+    if b'"unique":' not in payload:
+        return None
+    try:
+        return held_key(scripts, read_payload(payload))
+    except UNREADABLE:
+        return None
 
 
 def enqueue(jobs: Sequence[NewJob], call: CallId, scripts: Scripts) -> Command[list[Enqueued]]:

@@ -11,8 +11,8 @@ from stoker.core.settlement import Settled, Settlement
 from stoker.stores.gocraft.commands import Scripts, name_of, pool_of, speakable
 from stoker.stores.gocraft.failing import Ended, ended, held
 from stoker.stores.gocraft.intake import follow_args
-from stoker.stores.gocraft.unique import held_key
-from stoker.stores.gocraft.wire import UNREADABLE, read_claim, read_payload
+from stoker.stores.gocraft.unique import key_in
+from stoker.stores.gocraft.wire import read_claim
 from stoker.stores.holding.commands import Arg
 from stoker.stores.holding.settling import answers_of, sort_out
 from stoker.stores.walks import Course
@@ -52,7 +52,7 @@ def unlocked(scripts: Scripts, token: Token, pool: str, found: list[list[Any]]) 
     keys = scripts.claim_keys(token)[:1]
     places: list[int] = []
     for place, (id, queue, name, payload, *_) in enumerate(found):
-        key = _held_key(scripts, payload) if b'"unique":' in payload else None
+        key = key_in(scripts, payload)
         if key is not None:
             ids.append(id)
             keys += [key, scripts.in_progress(name_of(_told(queue), _told(name)), pool)]
@@ -61,13 +61,6 @@ def unlocked(scripts: Scripts, token: Token, pool: str, found: list[list[Any]]) 
         for place, payload in zip(places, (yield scripts.script("unlock", ids, keys)), strict=True):
             if payload:
                 found[place][3] = payload
-
-
-def _held_key(scripts: Scripts, payload: bytes) -> str | None:
-    try:
-        return held_key(scripts, read_payload(payload))
-    except UNREADABLE:
-        return None
 
 
 def _told(text: bytes) -> str:

@@ -27,11 +27,11 @@ def hold(
     scripts: Scripts, only: Filter, limit: int, token: Token, worker: str
 ) -> Callable[[], Course[list[StoredJob]]]:
     """Look for jobs, take what is still there, and show what is held."""
-    keys = scripts.claim_keys(token)[:1]
+    keys = scripts.claim_keys(token)
     waiting = msgspec.structs.replace(only, states=tuple(sorted(WAITING & frozenset(only.states or WAITING))))
 
     def course() -> Course[list[StoredJob]]:
-        now, fields, crashes = yield scripts.script("held", [], keys)
+        now, fields, crashes = yield scripts.script("held", [], keys[:1])
         if not fields and limit and waiting.states:
             args: list[Arg] = [token, worker, HELD_FOR]
             lists: list[str] = []
@@ -42,11 +42,11 @@ def hold(
                 found = yield from _first_of(scripts, waiting, limit - count, place)
                 count += len(found)
                 for one in found:
-                    source = str(len(lists) + 1) if place.kind == "list" else _SETS[place.state]
+                    source = str(len(lists) + 2) if place.kind == "list" else _SETS[place.state]
                     args += [source, one.entry.queue or _queue_of(one), one.entry.score or "", one.entry.payload]
             if count:
                 yield scripts.script("hold", args, [*keys, *lists])
-                now, fields, crashes = yield scripts.script("held", [], keys)
+                now, fields, crashes = yield scripts.script("held", [], keys[:1])
         return list(_held(fields, crashes, int(now)))
 
     return course

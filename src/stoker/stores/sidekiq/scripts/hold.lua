@@ -2,8 +2,8 @@
 -- uses: payload
 -- Takes jobs out of lists and sets, where they are still there, under a token that no time ends. Beside each stands when
 -- it was due, and where it came from.
-local token, worker, lease, k_held = ARGV[2], ARGV[3], tonumber(ARGV[4]), KEYS[FIXED + 1]
-if call('EXISTS', k_held) == 1 then return 0 end
+local token, worker, lease, k_held, k_ended = ARGV[2], ARGV[3], tonumber(ARGV[4]), KEYS[FIXED + 1], KEYS[FIXED + 2]
+if call('EXISTS', k_held, k_ended) > 0 then return 0 end
 local ids, values, lanes, taken = {}, {}, {}, 0
 for i = 5, #ARGV, 4 do
   local from, queue, due, payload = unpack(ARGV, i, i + 3)
