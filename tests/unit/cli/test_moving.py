@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+import redis
 
 from stoker import Stoker
 from stoker.core.filters import EVERYTHING
@@ -151,3 +152,19 @@ def test_a_store_that_does_not_answer_ends_the_move_with_3(shop: Shell, old: Sto
     assert failed.exit_code == 3
     assert "0 jobs moved; nothing is lost: run the same command again to go on" in failed.stderr
     assert left(shop, "legacy") == 1
+
+
+def test_the_application_says_how_often_a_job_of_go_is_tried_that_it_moves(shop: Shell, gocraft_url: str) -> None:
+    shop.write(
+        "shop.py",
+        SHOP.replace("sqlite:///old.sqlite3", gocraft_url).replace('queue="mail"', "max_attempts=7"),
+    )
+    server, _, namespace = gocraft_url.removeprefix("gocraft+").partition("?namespace=")
+    with redis.Redis.from_url(server) as go:
+        for name in ("send", "other"):
+            go.zadd(
+                f"{namespace}:retry", {f'{{"name":"{name}","id":"{name}","t":1,"args":{{}},"fails":5}}': 4_000_000_000}
+            )
+        assert shop.answer("queues", "move", "--from-store", "legacy")["moved"] == 2
+
+    assert {job["name"]: job["max_attempts"] for job in shop.answer("jobs", "list")} == {"send": 7, "other": 6}
