@@ -99,9 +99,12 @@ def written(logs: Sequence[AttemptLog]) -> str:
     return msgspec.json.encode(kept[::-1]).decode()
 
 
+_logs: Final = msgspec.json.Decoder(tuple[AttemptLog, ...])
+
+
 def read(text: str | None) -> tuple[AttemptLog, ...]:
     """Read them; none where there are none, or where the text is not what `written` wrote."""
     try:
-        return () if text is None else msgspec.json.decode(text, type=tuple[AttemptLog, ...])
+        return () if text is None else _logs.decode(text)
     except msgspec.MsgspecError:
         return ()

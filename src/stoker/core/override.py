@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -61,9 +62,12 @@ def _kind(rule: Rule) -> tuple[str, str]:
     return of.removeprefix("job ") if of.startswith("job ") else "", kind
 
 
+_override: Final = msgspec.json.Decoder(Override)
+
+
 def read_override(text: str) -> Override:
     """Read an override as it was written; what another version wrote in a way we do not know says nothing."""
     try:
-        return msgspec.json.decode(text, type=Override)
+        return _override.decode(text)
     except msgspec.MsgspecError:
         return Override()

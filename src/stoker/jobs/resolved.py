@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from threading import RLock
+from typing import Any, Final
 
 import msgspec
 
@@ -11,6 +12,9 @@ from stoker.errors import DefinitionError
 from stoker.jobs.carriers import from_carried
 from stoker.jobs.codec import Codec
 from stoker.jobs.signature import Handler, names_around, parameter_names, resolve
+
+_one_at_a_time: Final = RLock()
+"""Threads that make msgspec look into one class at once, of the user's too, can crash the interpreter."""
 
 
 class Resolved:
@@ -30,7 +34,8 @@ class Resolved:
     @cached_property
     def codec(self) -> Codec:
         """The codec of the handler's arguments; DefinitionError when a hint cannot be resolved or carried."""
-        codec = Codec(self._job, resolve(self._handler, self._job, self._around))
+        with _one_at_a_time:
+            codec = Codec(self._job, resolve(self._handler, self._job, self._around))
         if codec.secrets and not self._hides:
             raise DefinitionError(
                 f"{self._job}: `{min(codec.secrets)}` is Secret, but would be stored readably: "
@@ -46,7 +51,9 @@ class Resolved:
     @cached_property
     def result_decoder(self) -> msgspec.json.Decoder[Any]:
         """The decoder of the handler's return type; of anything where JSON cannot carry that type."""
+        returns = self.codec.signature.returns
         try:
-            return msgspec.json.Decoder(self.codec.signature.returns, dec_hook=from_carried)
+            with _one_at_a_time:
+                return msgspec.json.Decoder(returns, dec_hook=from_carried)
         except TypeError:
             return msgspec.json.Decoder()

@@ -76,10 +76,13 @@ def seal(text: str, codecs: Sequence[BodyCodec], about: Iterable[str]) -> str:
     return msgspec.json.encode(Envelope(steps, base64.b64encode(data).decode())).decode()
 
 
+_envelope: Final = msgspec.json.Decoder(Envelope)
+
+
 def read_envelope(text: str) -> Envelope:
     """Read an envelope; Corrupt when it is none."""
     try:
-        return msgspec.json.decode(text, type=Envelope)
+        return _envelope.decode(text)
     except msgspec.DecodeError as error:
         raise Corrupt(f"its envelope cannot be read: {error}") from error
 

@@ -50,10 +50,13 @@ class Spec(msgspec.Struct, frozen=True, omit_defaults=True):
 _VERSION: Final = Spec.__struct_defaults__[-1]
 
 
+_spec: Final = msgspec.json.Decoder(Spec)
+
+
 def read_spec(text: str) -> Spec:
     """Read what a store has; ValueError when it is not of this version, or not possible on this machine."""
     try:
-        spec = msgspec.json.decode(text, type=Spec)
+        spec = _spec.decode(text)
         spec.job_at(0)
         spec.rhythm.check()
     except (msgspec.MsgspecError, ConfigurationError) as error:

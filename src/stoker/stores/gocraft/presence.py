@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -99,11 +99,14 @@ def _shown(payload: bytes) -> bytes:
     return b"" if args in (b"null", b"{}") else args
 
 
+_ours: Final = msgspec.json.Decoder(_Ours)
+
+
 def _worker(pool: str, fields: list[bytes | None], now: int) -> WorkerInfo | None:
     beat_at, names, ours, started_at, concurrency, host, pid = fields
     if ours is not None:
         try:
-            said = msgspec.json.decode(ours, type=_Ours)
+            said = _ours.decode(ours)
         except msgspec.MsgspecError:
             return None  # a claim was made before the first announcement
         return said.worker if said.until > now else None

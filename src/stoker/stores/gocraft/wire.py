@@ -68,9 +68,13 @@ class Payload(msgspec.Struct):
         return self.stoker == Ours()
 
 
+# Made here and not at first use: threads that make msgspec look into one class at once can crash the interpreter.
+_payload: Final = msgspec.json.Decoder(Payload)
+
+
 def read_payload(payload: bytes) -> Payload:
     """Read a job; ValueError for what is none."""
-    job = lenient(payload, Payload)
+    job = lenient(payload, _payload)
     if bytes(job.args)[:1] not in (b"{", b"n"):
         raise msgspec.ValidationError("args must be an object or null")
     return job

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Raw
+from msgspec.json import Decoder
 
 T = TypeVar("T")
 _SPACES: Final = re.compile(r"[ \t\r\n]*")
@@ -25,16 +26,18 @@ def edited(payload: bytes, changes: Mapping[str, bytes | None]) -> bytes:
     return b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), value) for name, value in fields.items())
 
 
-def lenient(payload: bytes, kind: type[T]) -> T:
+def lenient(payload: bytes, decoder: Decoder[T]) -> T:
     """Read an object whose ``args`` may hold what only others read: lone surrogates, and numbers without end."""
     try:
-        return msgspec.json.decode(payload, type=kind)
+        return decoder.decode(payload)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
         fields = top_level(payload)
         args = fields.pop("args")
-        return msgspec.convert({name: json.loads(value) for name, value in fields.items()} | {"args": Raw(args)}, kind)
+        return msgspec.convert(
+            {name: json.loads(value) for name, value in fields.items()} | {"args": Raw(args)}, decoder.type
+        )
 
 
 def top_level(payload: bytes) -> dict[str, bytes]:

@@ -75,6 +75,7 @@ class JobRow(msgspec.Struct, array_like=True):
     key_states: int = 0
 
 
+_job_row = msgspec.json.Decoder(JobRow)
 _job_rows = msgspec.json.Decoder(list[JobRow])
 
 
@@ -169,11 +170,9 @@ def read_jobs(reply: bytes) -> list[StoredJob]:
 def _salvaged_row(row: bytes) -> JobRow:
     text = "[" + row.decode("utf-8", "backslashreplace")
     try:
-        return msgspec.json.decode(text, type=JobRow)
+        return _job_row.decode(text)
     except msgspec.MsgspecError:
-        return msgspec.json.decode(
-            re.sub(r'^(\["(?:[^"]*)",\d,\d,"[^"]*","[^"]*",").*?(",-?\d+,\d+,)', r"\1\2", text), type=JobRow
-        )
+        return _job_row.decode(re.sub(r'^(\["(?:[^"]*)",\d,\d,"[^"]*","[^"]*",").*?(",-?\d+,\d+,)', r"\1\2", text))
 
 
 def _stored(row: JobRow) -> StoredJob:

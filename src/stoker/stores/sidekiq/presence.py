@@ -129,12 +129,15 @@ def _resident() -> int:
         return 0
 
 
+_info: Final = msgspec.json.Decoder(_Info)
+
+
 def _worker(name: str, fields: list[bytes | None], now: int) -> WorkerInfo | None:
     said, busy, beat_at, quiet = fields
     if said is None:
         return None
     try:
-        info = msgspec.json.decode(said, type=_Info)
+        info = _info.decode(said)
     except msgspec.MsgspecError:
         return None
     if info.stoker is not None:

@@ -121,9 +121,13 @@ class Payload(msgspec.Struct, rename={"name": "class"}):
         return self.retry is not None and self.retry is not False and self.dead is not False
 
 
+# Made here and not at first use: threads that make msgspec look into one class at once can crash the interpreter.
+_payload: Final = msgspec.json.Decoder(Payload)
+
+
 def read_payload(payload: bytes) -> Payload:
     """Read a job; ValueError for what is none."""
-    job = lenient(payload, Payload)
+    job = lenient(payload, _payload)
     if not bytes(job.args).lstrip().startswith(b"["):
         raise msgspec.ValidationError("args must be an array")
     return job
@@ -233,7 +237,7 @@ def args_of(job: Payload) -> bytes:
         return args[1:-1]
     if _WRAPPED.match(args):
         try:
-            (envelope,) = msgspec.json.decode(args, type=list[_Roadster])
+            (envelope,) = _roadster.decode(args)
         except (msgspec.MsgspecError, ValueError):
             return args
         return bytes(envelope.args) if envelope.metadata.worker_name == job.name else args
@@ -248,6 +252,9 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True):
 class _Roadster(msgspec.Struct, forbid_unknown_fields=True):
     metadata: _Metadata
     args: Raw
+
+
+_roadster: Final = msgspec.json.Decoder(list[_Roadster])
 
 
 def meta_of(job: Payload, payload: bytes) -> str:
