@@ -23,6 +23,8 @@ class Entry(NamedTuple):
     task: Task
     said: str
     """What stands between ``app.`` and the end of the line."""
+    priority: str = ""
+    """The priority that it gives."""
 
 
 def entry_of(project: Project, source: Source, item: cst.DictElement) -> Entry:
@@ -36,11 +38,13 @@ def entry_of(project: Project, source: Source, item: cst.DictElement) -> Entry:
         raise NotMoved(f"beat entry {name!r}: its task was not found here", "app.periodic(…) where its job is")
     when = _when(project, source, words["schedule"], name)
     args = ", ".join(filter(None, [spread_args(words.get("args")), spread_kwargs(words.get("kwargs"))]))
-    chosen = using(_dictionary(words["options"], name)) if "options" in words else ""
+    options = _dictionary(words["options"], name) if "options" in words else {}
+    chosen = using(options)
     draft = f"{task.name}{f'.using({chosen})' if chosen else ''}.draft({args})"
     # With `every` there is no place for a draft before it: both are taken by position.
     positional, named = (f"{when}, ", "") if when.startswith('"') else ("", f"{when}, ")
-    return Entry(task, f'periodic({positional}{draft}, {named}name="{_entry_name(name)}"{_zone(project, when)})')
+    said = f'periodic({positional}{draft}, {named}name="{_entry_name(name)}"{_zone(project, when)})'
+    return Entry(task, said, code(options["priority"]) if "priority" in options else "")
 
 
 def _entry_name(name: str) -> str:

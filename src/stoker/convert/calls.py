@@ -32,6 +32,10 @@ _ADVICE: Final[Mapping[str, str]] = {
 }
 
 
+PRIORITISED: Final = frozenset({"apply_async", "set", "signature", "subtask", "send_task"})
+"""Calls that take a priority among their options."""
+
+
 class NotMoved(Exception):
     """Something cannot be converted; ``advice`` says what to do instead."""
 
@@ -39,6 +43,11 @@ class NotMoved(Exception):
         super().__init__(what)
         self.what = what
         self.advice = advice
+
+
+def priority(value: str) -> str:
+    """Say what to know of a priority that was moved as it is."""
+    return f"priority={value}: Celery on Redis takes 0 first, on RabbitMQ the highest; stoker the highest everywhere"
 
 
 def arguments(call: cst.Call) -> str:

@@ -9,8 +9,8 @@ import libcst as cst
 from libcst import matchers as m
 
 from stoker.convert import beat
-from stoker.convert.calls import NotMoved, apply_async
-from stoker.convert.project import Project
+from stoker.convert.calls import NotMoved, apply_async, priority
+from stoker.convert.project import Project, zone_of
 from stoker.convert.report import Remark
 from stoker.convert.source import Source, code, keywords, literal
 
@@ -58,10 +58,15 @@ _ADVICE: Final[Mapping[str, str]] = {
     "task_always_eager": "Stoker(settings={'workers': {'mode': 'foreground'}}), or the testing kit",
     "task_time_limit": "jobs.timeout in the settings",
     "task_soft_time_limit": "jobs.timeout in the settings",
+    "task_default_priority": "priority= in @app.job; the highest number is first",
     "task_default_rate_limit": "rate= in @app.job",
+    "imports": "Stoker(imports=[…])",
+    "include": "Stoker(imports=[…])",
     "worker_max_tasks_per_child": "stoker worker --max-jobs",
     "worker_max_memory_per_child": "stoker worker --max-rss",
 }
+PREFIX: Final = "CELERY_"
+"""What Django's settings for Celery begin with (``namespace="CELERY"``)."""
 STORE: Final = "where jobs are kept is said by queue.uri in the settings or STOKER_URL"
 
 
@@ -172,29 +177,40 @@ def _assigned(project: Project, source: Source, assign: cst.Assign) -> Answer | 
         around = cst.ensure_type(target.value, cst.Attribute).value
         return _setting(project, source, target.attr.value, assign.value) if project.is_app(source, around) else None
     name = _last_name(target)
-    return (
-        _setting(project, source, name, assign.value)
-        if name in beat.NAMES and isinstance(assign.value, cst.Dict)
-        else None
+    if name in beat.NAMES and isinstance(assign.value, cst.Dict):
+        return _setting(project, source, name, assign.value)
+    return _of_django(project, source, target.value, assign.value) if isinstance(target, cst.Name) else None
+
+
+def _of_django(project: Project, source: Source, shown: str, value: cst.BaseExpression) -> Answer | None:
+    """Say what becomes of a setting of Django's for Celery, which may be used elsewhere, so it stays."""
+    if not shown.startswith(PREFIX):
+        return None
+    name = shown.removeprefix(PREFIX).lower()
+    known = (
+        name if name in _SAME_HERE | _ADVICE.keys() | beat.NAMES or f"task_{name}" not in _ADVICE else f"task_{name}"
     )
+    return _setting(project, source, known, value, shown)._replace(text="")
 
 
-def _setting(project: Project, source: Source, name: str, value: cst.BaseExpression) -> Answer:
-    """Say what becomes of one setting."""
+def _setting(project: Project, source: Source, name: str, value: cst.BaseExpression, shown: str = "") -> Answer:
+    """Say what becomes of one setting, which is ``shown`` by another name where it has one."""
+    shown = shown or name
     if name in beat.NAMES:
         return _beat(project, source, value)
+    said = f"{shown}={code(value).splitlines()[0]}"
+    if name == "timezone" and zone_of(source, value) is None:
+        return Answer("", [source.remark(value, f"{said}: not known before it runs", "tz= in each app.periodic(…)")])
     if name in _SAME_HERE:
-        return Answer(None, [source.remark(value, f"{name}: see the settings for what there is of it", note=True)])
-    return Answer(
-        "", [source.remark(value, f"{name}={code(value).splitlines()[0]}", _ADVICE.get(name, "see the settings"))]
-    )
+        return Answer(None, [source.remark(value, f"{shown}: see the settings for what there is of it", note=True)])
+    return Answer("", [source.remark(value, said, _ADVICE.get(name, "see the settings"))])
 
 
 def _beat(project: Project, source: Source, value: cst.BaseExpression) -> Answer:
     if not isinstance(value, cst.Dict):
         return Answer("", [source.remark(value, "a beat schedule that is made at run time", "app.periodic(…)")])
     remarks = [said for item in value.elements for said in _said_of(project, source, item)]
-    return Answer("" if remarks else None, remarks)
+    return Answer("" if any(one.kind == "left" for one in remarks) else None, remarks)
 
 
 def _said_of(project: Project, source: Source, item: cst.BaseDictElement) -> Iterator[Remark]:
@@ -202,9 +218,12 @@ def _said_of(project: Project, source: Source, item: cst.BaseDictElement) -> Ite
         yield source.remark(item, code(item), "app.periodic(…)")
         return
     try:
-        beat.entry_of(project, source, item)
+        entry = beat.entry_of(project, source, item)
     except NotMoved as problem:
         yield source.remark(item, problem.what, problem.advice)
+        return
+    if entry.priority:
+        yield source.remark(item, priority(entry.priority), note=True)
 
 
 def _last_name(node: cst.BaseExpression) -> str:

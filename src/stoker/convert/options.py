@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import libcst as cst
 
+from stoker.convert.calls import priority
 from stoker.convert.project import Task
 from stoker.convert.source import code, literal
 
@@ -50,7 +51,10 @@ def options_of(task: Task) -> Options:
     given.pop("name", None)
     for option in ("queue", "priority", "expires"):
         if option in given:
-            made.words.append(f"{option}={code(given.pop(option))}")
+            said = code(given.pop(option))
+            made.words.append(f"{option}={said}")
+            if option == "priority":
+                made.notes.append(priority(said))
     _failing(task, given, made)
     _times(given, made)
     _rate(given, made)

@@ -109,9 +109,8 @@ class Project:
     def _find_apps(self, source: Source) -> None:
         for assign in source.every(cst.Assign):
             target, call = assign.targets[0].target, assign.value
-            if m.matches(target, m.Attribute(attr=m.Name("timezone"))):
-                zone = literal(call)
-                self.timezone = zone if isinstance(zone, str) else self.timezone
+            if m.matches(target, m.Attribute(attr=m.Name("timezone")) | m.Name("CELERY_TIMEZONE")):
+                self.timezone = zone_of(source, call) or self.timezone
             if not isinstance(call, cst.Call):
                 continue
             if source.origin(call.func) in ("celery.Celery", "celery.app.Celery") and isinstance(target, cst.Name):
@@ -120,8 +119,7 @@ class Project:
             if not m.matches(call, m.Call(m.Attribute(m.Attribute(attr=m.Name("conf")), m.Name("update")))):
                 continue
             given = keywords(call).get("timezone")
-            zone = literal(given) if given is not None else None
-            self.timezone = zone if isinstance(zone, str) else self.timezone
+            self.timezone = (zone_of(source, given) if given is not None else None) or self.timezone
 
     def _tasks(self, source: Source) -> Iterable[Task]:
         for function in source.every(cst.FunctionDef):
@@ -139,3 +137,17 @@ class Project:
 def described(task: Task) -> str:
     """Name a task for a remark."""
     return f"task {task.name} ({code(task.decorator).splitlines()[0]})"
+
+
+def zone_of(source: Source, node: cst.BaseExpression) -> str | None:
+    """Give the time zone that a file says, also by a name of the same file (``TIME_ZONE``); None if it is not known."""
+    if isinstance(node, cst.Name):
+        said = [
+            literal(one.value)
+            for one in source.every(cst.Assign)
+            if m.matches(one.targets[0].target, m.Name(node.value))
+        ]
+        zone = said[0] if len(said) == 1 else None
+    else:
+        zone = literal(node)
+    return zone if isinstance(zone, str) else None

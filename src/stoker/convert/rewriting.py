@@ -8,25 +8,19 @@ from typing import Final
 import libcst as cst
 from libcst import matchers as m
 
-from stoker.convert import canvas, configuration
+from stoker.convert import asking, canvas, configuration
 from stoker.convert.bound import ASKED, of_request, of_task, retry
-from stoker.convert.calls import NotMoved, apply_async, arguments
+from stoker.convert.calls import PRIORITISED, NotMoved, apply_async, arguments, priority
+from stoker.convert.following import Following
+from stoker.convert.handles import Kind
 from stoker.convert.options import options_of
 from stoker.convert.project import Project, Task, described
 from stoker.convert.report import Remark
-from stoker.convert.source import Source, below, code
+from stoker.convert.source import Source, below, code, keywords
 from stoker.convert.variables import Variables
 
 _RUNS: Final = frozenset({"delay", "apply_async"})
-_HANDLES: Final[Mapping[str, str]] = {"get": "result", "revoke": "cancel"}
 _ADVICE: Final[Mapping[str, str]] = {
-    "ready": "handle.fetch().state.final",
-    "state": "handle.fetch().state",
-    "status": "handle.fetch().state",
-    "successful": "handle.fetch().state",
-    "failed": "handle.fetch().state",
-    "result": "handle.result(timeout=…)",
-    "forget": "keep=0 in @app.job",
     "apply": "calling the job runs the function here",
     "map": "app.enqueue_many(job.draft(…) for …)",
     "starmap": "app.enqueue_many(job.draft(…) for …)",
@@ -37,7 +31,7 @@ _ADVICE: Final[Mapping[str, str]] = {
 }
 
 
-class Rewriter(cst.CSTTransformer):
+class Rewriter(Following):
     """Goes through a file from the inside out. What it could not convert it leaves as it is, and says so."""
 
     def __init__(self, project: Project, source: Source, periodic: Sequence[str]) -> None:
@@ -53,8 +47,6 @@ class Rewriter(cst.CSTTransformer):
         self.jobs = 0
         self.calls = 0
         self._around: list[Task | None] = []
-        self._handles: list[set[str]] = [set()]
-        """Names that hold the handle of one job, in each function."""
         self._variables = Variables()
         self._reader = canvas.Reader(lambda node: project.named(source, node), self._job, self._variables.held)
         self._settled: set[cst.CSTNode] = set()
@@ -99,8 +91,9 @@ class Rewriter(cst.CSTTransformer):
     def _settle(self, node: cst.CSTNode) -> None:
         self._settled |= set(below(node))
 
-    def _done(self, node: cst.CSTNode, text: str) -> cst.BaseExpression:
+    def _done(self, node: cst.CSTNode, text: str, kind: Kind = Kind.OTHER) -> cst.BaseExpression:
         self._settle(node)
+        self.made[node] = kind
         self._take_variables()
         self.calls += 1
         return cst.parse_expression(text)
@@ -116,14 +109,13 @@ class Rewriter(cst.CSTTransformer):
         task = self.project.tasks.get(f"{self.source.module}.{node.name.value}")
         mine = task if task is not None and task.function is node else None
         self._around.append(mine or (self._around[-1] if self._around else None))
-        self._handles.append(set())
+        super().visit_FunctionDef(node)
         self._variables.enter(node)
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
         """Make a job of a task."""
         self._around.pop()
-        self._handles.pop()
-        updated_node = self._variables.leave(updated_node)
+        updated_node = self._variables.leave(super().leave_FunctionDef(original_node, updated_node))
         task = self.project.tasks.get(f"{self.source.module}.{original_node.name.value}")
         if task is None or task.function is not original_node:
             return updated_node
@@ -161,6 +153,7 @@ class Rewriter(cst.CSTTransformer):
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
         """Turn what a bound task asks of itself into what its context knows."""
+        self.handles.ask(original_node)
         task = self._around[-1] if self._around else None
         if task is None or not task.bound:
             return updated_node
@@ -193,22 +186,26 @@ class Rewriter(cst.CSTTransformer):
             written = canvas.expression(run, self.app_if(run))
             if written is not None:
                 self.needs |= written[1]
-                return self._done(old, written[0])
+                kind = Kind.GROUP if isinstance(run, canvas.Group) else Kind.FLOW
+                return self._done(old, written[0], Kind.JOB if isinstance(run, canvas.Sig) else kind)
             return new  # as a statement, if it is one
         if not isinstance(new.func, cst.Attribute) or not isinstance(old.func, cst.Attribute):
             return new
         target, verb = new.func.value, new.func.attr.value
         if self._job(old.func.value) is not None:
             if verb == "delay":
-                return self._done(old, f"{code(target)}.enqueue({arguments(new)})")
+                return self._done(old, f"{code(target)}.enqueue({arguments(new)})", Kind.JOB)
             if verb == "apply_async":
                 chosen, args = apply_async(new)
-                return self._done(old, f"{code(target)}{f'.using({chosen})' if chosen else ''}.enqueue({args})")
+                using = f".using({chosen})" if chosen else ""
+                return self._done(old, f"{code(target)}{using}.enqueue({args})", Kind.JOB)
         if self.project.is_app(self.source, old.func.value) and verb == "send_task":
-            return self._done(old, configuration.send_task(self.project, code(target), new))
-        if verb in _HANDLES and self._is_handle(old.func.value, target):
-            words = arguments(new) or ("timeout=None" if verb == "get" else "")
-            return self._done(old, f"{code(target)}.{_HANDLES[verb]}({words})")
+            return self._done(old, configuration.send_task(self.project, code(target), new), Kind.JOB)
+        if self.handles.of.get(old.func) is Kind.JOB:
+            if verb == "get":
+                return self._done(old, f"{code(target)}.result({asking.result(new)})")
+            if verb == "revoke":
+                return self._done(old, f"{code(target)}.cancel({asking.cancel(new)})")
         return new
 
     def app_if(self, run: canvas.Canvas) -> str:
@@ -228,11 +225,6 @@ class Rewriter(cst.CSTTransformer):
         if isinstance(func, cst.Call | cst.BinaryOperation) and not new.args:
             return self._reader.read(func)
         return None
-
-    def _is_handle(self, old: cst.BaseExpression, new: cst.BaseExpression) -> bool:
-        if isinstance(new, cst.Name):
-            return any(new.value in names for names in self._handles)
-        return old in self._settled and m.matches(new, m.Call(m.Attribute(attr=m.Name("enqueue"))))
 
     # -- statements --------------------------------------------------------------------------------------------------
 
@@ -268,14 +260,6 @@ class Rewriter(cst.CSTTransformer):
         self.calls += 1
         return made
 
-    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
-        """Remember the names that hold a handle."""
-        target = updated_node.targets[0].target
-        enqueued = m.matches(updated_node.value, m.Call(m.Attribute(attr=m.Name("enqueue"))))
-        if enqueued and original_node.value in self._settled and isinstance(target, cst.Name):
-            self._handles[-1].add(target.value)
-        return updated_node
-
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement] | cst.RemovalSentinel:
@@ -289,11 +273,11 @@ class Rewriter(cst.CSTTransformer):
             return changed
         value_old, value_new = getattr(old, "value", None), getattr(new, "value", None)
         if isinstance(value_old, cst.Call) and isinstance(value_new, cst.Call) and value_old not in self._settled:
-            return self._in_statements(value_old, value_new, updated_node)
+            return self._in_statements(old, value_old, value_new, updated_node)
         return updated_node
 
     def _in_statements(
-        self, old: cst.Call, new: cst.Call, line: cst.SimpleStatementLine
+        self, statement: cst.BaseSmallStatement, old: cst.Call, new: cst.Call, line: cst.SimpleStatementLine
     ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
         self._variables.forget()
         try:
@@ -307,6 +291,9 @@ class Rewriter(cst.CSTTransformer):
         self._settle(old)
         self._take_variables()
         self.calls += 1
+        self.made[old] = Kind.FLOW
+        if isinstance(statement, cst.Assign):
+            self.leave_Assign(statement, statement)  # now that it is known what it holds
         made = [cst.parse_statement(text + "\n") for text in lines]
         made[0] = made[0].with_changes(leading_lines=line.leading_lines)
         if isinstance(line.body[0], cst.Expr) and handle.isidentifier():
@@ -335,14 +322,17 @@ class Rewriter(cst.CSTTransformer):
 
     def visit_Module(self, node: cst.Module) -> None:
         """Look at the variables of the module."""
+        super().visit_Module(node)
         self._variables.enter(node)
 
     def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
         """Add the periodic entries, and say what was found and not converted."""
-        updated_node = self._variables.leave(updated_node)
+        updated_node = self._variables.leave(super().leave_Module(original_node, updated_node))
         for function in self.source.every(cst.FunctionDef):
             for decorator in function.decorators:
                 self._look_at_decorator(decorator)
+        for call in self.source.every(cst.Call):
+            self._look_at_priority(call)
         for attribute in self.source.every(cst.Attribute):
             if attribute not in self._settled:
                 self._look_at(attribute)
@@ -365,9 +355,19 @@ class Rewriter(cst.CSTTransformer):
             advice = "give the file that makes the Celery application too, or make it by Celery(…) where it is assigned"
             self._left(decorator, f"@{code(named)}: of which application this is a task was not found", advice)
 
+    def _look_at_priority(self, call: cst.Call) -> None:
+        moved = call in self._settled and call not in self.unconverted
+        if moved and isinstance(call.func, cst.Attribute) and call.func.attr.value in PRIORITISED:
+            value = keywords(call).get("priority")
+            if value is not None:
+                self._note(call, priority(code(value)))
+
     def _look_at(self, node: cst.Attribute) -> None:
         verb = node.attr.value
-        if self._job(node.value) is not None and verb in _ADVICE:
+        kind = self.handles.of.get(node)
+        if kind is not None and (advice := asking.advice(kind, verb)) is not None:
+            self._left(node, code(node), advice)
+        elif self._job(node.value) is not None and verb in _ADVICE:
             self._left(node, code(node), _ADVICE[verb])
         elif self.project.is_app(self.source, node.value) and verb not in configuration.SAME:
             self._left(node, code(node), configuration.ADVICE.get(verb, "no such thing in stoker"))

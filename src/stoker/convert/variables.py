@@ -1,4 +1,7 @@
-"""Variables that hold a canvas until it is run: what they hold is put in the place where they are used."""
+"""Variables that hold a canvas until it is run: what they hold is put in the place where they are used.
+
+Only where that does not change when its arguments are evaluated: see `stoker.convert.moving`.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,18 @@ from typing import TypeVar
 
 import libcst as cst
 
+from stoker.convert.moving import constant, movable
 from stoker.convert.source import below
 
 F = TypeVar("F", cst.FunctionDef, cst.Module)
 
 
 class _Scope:
-    """The variables of one function that are assigned once and used once."""
+    """The variables of one function that are assigned once and used once, and may be put where they are used."""
 
     def __init__(self, node: cst.FunctionDef | cst.Module) -> None:
         names = Counter(one.value for one in below(node) if isinstance(one, cst.Name))
-        self.lines = {name: line for name, line in _assigned(node) if names[name] == 2}
+        self.lines = {name: line for name, line in _assigned(node) if names[name] == 2 and _stays(node, name, line)}
         self.now: dict[cst.SimpleStatementLine, cst.SimpleStatementLine] = {}
         """What became of the lines so far."""
         self.gone: list[cst.SimpleStatementLine] = []
@@ -88,3 +92,17 @@ def _assigned(node: cst.CSTNode) -> Iterator[tuple[str, cst.SimpleStatementLine]
             targets = line.body[0].targets
             if len(targets) == 1 and isinstance(targets[0].target, cst.Name):
                 yield targets[0].target.value, line
+
+
+def _stays(node: cst.FunctionDef | cst.Module, name: str, line: cst.SimpleStatementLine) -> bool:
+    """Tell whether what a line assigns means the same where it is used."""
+    value = cst.ensure_type(line.body[0], cst.Assign).value
+    if constant(value):
+        return True
+    for block in below(node):
+        if isinstance(block, cst.IndentedBlock | cst.Module) and line in block.body:
+            behind = block.body[block.body.index(line) + 1 :]
+            for number, use in enumerate(behind):
+                if any(isinstance(one, cst.Name) and one.value == name for one in below(use)):
+                    return movable(name, value, behind[:number], use)
+    return False
