@@ -103,6 +103,17 @@ class Following(cst.CSTTransformer):
         self.handles.end(original_node)
         return updated_node
 
+    def visit_SimpleStatementSuite(self, node: cst.SimpleStatementSuite) -> None:
+        """Begin with such statements on the line of what decides."""
+        self.handles.begin()
+
+    def leave_SimpleStatementSuite(
+        self, original_node: cst.SimpleStatementSuite, updated_node: cst.SimpleStatementSuite
+    ) -> cst.SimpleStatementSuite:
+        """End with them."""
+        self.handles.end(original_node)
+        return updated_node
+
     def visit_For_body(self, node: cst.For) -> None:
         """Bind the variable of a loop."""
         self.handles.again(node)

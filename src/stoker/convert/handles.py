@@ -62,7 +62,7 @@ class Handles:
         if isinstance(node, cst.BaseComp):
             loop: cst.CompFor | None = node.for_in
             while loop is not None:
-                inside = self._each(loop.iter)
+                inside = Kind.UNSURE if any(map(_runs, below(loop.iter))) else self._each(loop.iter)
                 self._scopes.append(scope)  # so that a later loop knows the earlier one's name
                 self._bind(loop.target, inside)
                 self._scopes.pop()
@@ -86,11 +86,11 @@ class Handles:
         """Begin with a block, which may run or not."""
         self._before.append(dict(self._scopes[-1].now))
 
-    def end(self, block: cst.IndentedBlock) -> None:
+    def end(self, block: cst.BaseSuite) -> None:
         """End it: behind it a name holds what it held before, or what it holds now."""
         before, now = self._before.pop(), self._scopes[-1].now
         last = block.body[-1] if block.body else None
-        if isinstance(last, cst.SimpleStatementLine) and isinstance(last.body[-1], _ENDS):
+        if isinstance(last.body[-1] if isinstance(last, cst.SimpleStatementLine) else last, _ENDS):
             self._scopes[-1].now = before
             return
         for name, kind in now.items():
@@ -122,7 +122,7 @@ class Handles:
 
     def ask(self, node: cst.Attribute) -> None:
         """Note that something is asked of an expression."""
-        kind = self.kind(node.value)
+        kind = self._named(node.value.value) if isinstance(node.value, cst.Name) else self.kind(node.value)
         if kind is not None:
             self.of[node] = kind
         elif isinstance(node.value, cst.Name):
@@ -134,7 +134,7 @@ class Handles:
             case cst.Name(value="None"):
                 return None
             case cst.Name(value=name):
-                return self._named(name)
+                return self._named(name) or Kind.OTHER
             case cst.Call():
                 return self._made.get(node, Kind.OTHER)
             case cst.IfExp(body=body, orelse=orelse):
@@ -179,3 +179,8 @@ def _targets(node: cst.CSTNode) -> Iterator[str]:
             yield from (one.value for one in below(inside.target) if isinstance(one, cst.Name))
         elif isinstance(inside, cst.AsName):
             yield code(inside.name)
+
+
+def _runs(node: cst.CSTNode) -> bool:
+    """Tell whether a node may be a call that gives a handle: it stands in a place that is converted later."""
+    return isinstance(node, cst.Attribute) and node.attr.value in ("delay", "apply_async")

@@ -83,6 +83,24 @@ OTHERS: Final = {
         """,
 }
 UNCERTAIN: Final = {
+    "branches on one line": """\
+        def f(key):
+            if key: one = cache.client()
+            else: one = work.delay(key)
+            return one.get(key)
+        """,
+    "the name of something else": """\
+        def f(key):
+            if key:
+                one = work.delay(key)
+            else:
+                one = cache
+            return one.get(key)
+        """,
+    "a list in place": """\
+        def f(key):
+            return [one.get() for one in [work.delay(n) for n in key]]
+        """,
     "a branch": """\
         def f(key):
             one = work.delay(key)
