@@ -47,7 +47,7 @@ def check(store: Store, cost: Cost, *, all_routes: int = 200) -> None:
 
         costs = [cost(one) for _ in range(10)]
         assert taken == [20] * 10
-        return sum(costs[2:])
+        return sorted(costs[2:])[4]  # the median: a server tidies up between, and pages of that are counted too
 
     for warming in (False, True):
         claims(oldest=warming)
