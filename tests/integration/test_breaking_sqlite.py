@@ -19,9 +19,8 @@ from stoker import State, Stoker
 from stoker.app.operations import Operations
 from stoker.core.filters import Filter
 from stoker.core.job import NewJob, StoredJob, new_call
-from stoker.errors import StoreUnavailable
 from stoker.stores.base import Store
-from tests.rigs.processes import Processes, processes, until
+from tests.rigs.processes import Processes, freeze, processes, until
 
 WORKER = "tests.integration.apps.ledger"
 SECOND = 1_000_000
@@ -167,16 +166,9 @@ def test_a_worker_frozen_beyond_its_lease_reports_nothing_but_the_lost_claim(sce
     (id,) = scene.enqueue(NewJob("long", '{"seconds":1}', max_attempts=1))
     frozen = scene.worker()
     until(lambda: "long begins" in scene.lines())
-    frozen.send_signal(signal.SIGSTOP)
     store = scene.store
-    try:
-        until(lambda: store.run(store.reclaim(10)).available, 15, "the lease ends")
-    except StoreUnavailable:
-        # Frozen while it wrote, it keeps everybody out: freeze it again when somebody else could write.
-        frozen.send_signal(signal.SIGCONT)
-        store.run(store.pause("queue", ["another"], True))
-        frozen.send_signal(signal.SIGSTOP)
-        until(lambda: store.run(store.reclaim(10)).available, 15, "the lease ends")
+    freeze(frozen, store)
+    until(lambda: store.run(store.reclaim(10)).available, 15, "the lease ends")
     store.run(store.pause("queue", ["default"], True))
     frozen.send_signal(signal.SIGCONT)
     until(lambda: scene.lines(".refused") == [id], 15, "the refusal")

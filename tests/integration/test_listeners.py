@@ -10,7 +10,7 @@ import pytest
 from stoker import State, Stoker
 from stoker.core.filters import Filter
 from stoker.core.job import NewJob, new_call
-from tests.rigs.processes import processes, until
+from tests.rigs.processes import freeze, processes, until
 
 LISTENER = "tests.integration.apps.listener"
 
@@ -38,7 +38,7 @@ def test_a_frozen_and_continued_worker_reports_the_lost_claim_and_no_completion(
     with processes(tmp_path, LISTENER_URL=url, LISTENER=str(tmp_path / "events")) as started:
         frozen = started.start(LISTENER)
         until(lambda: "AttemptStarted" in heard(tmp_path, frozen.pid), 60, "the attempt begins")
-        frozen.send_signal(signal.SIGSTOP)
+        freeze(frozen, store)
         other = started.start(LISTENER)
         until(lambda: "AttemptEnded completed" in heard(tmp_path, other.pid), 60, "another worker completes it")
         frozen.send_signal(signal.SIGCONT)

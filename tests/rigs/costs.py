@@ -40,8 +40,10 @@ def counted(kind: str, request: pytest.FixtureRequest) -> Iterator[tuple[Store, 
                 store, cost = _postgres(request.getfixturevalue("postgres_url"), patched)
             case _:
                 store, cost = _redis(request.getfixturevalue("redis_url"))
-        yield store, cost
-        store.close()
+        try:
+            yield store, cost
+        finally:
+            store.close()
 
 
 def _memory() -> tuple[Store, Cost]:
@@ -105,12 +107,11 @@ def _postgres(url: str, patched: pytest.MonkeyPatch) -> tuple[Store, Cost]:
 
 
 def _redis(url: str) -> tuple[Store, Cost]:
-    client = redis.Redis.from_url(url.partition("?")[0], protocol=2)
-
     def commands(act: Callable[[], object]) -> int:
-        client.config_resetstat()
-        act()
-        statistics = client.info("commandstats")
+        with redis.Redis.from_url(url.partition("?")[0], protocol=2) as client:
+            client.config_resetstat()
+            act()
+            statistics = client.info("commandstats")
         return sum(int(row["calls"]) for row in statistics.values())
 
     return RedisStore(url), commands

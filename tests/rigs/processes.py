@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from stoker.errors import StoreUnavailable
+from stoker.stores.base import Store
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,6 +61,18 @@ def processes(folder: Path, **environment: str) -> Iterator[Processes]:
         yield started
     finally:
         started.end()
+
+
+def freeze(process: subprocess.Popen[bytes], store: Store) -> None:
+    """Stop a process at a moment at which it keeps nobody from writing, as one that writes to a SQLite file does."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            store.run(store.pause("queue", ["another"], True))
+        except StoreUnavailable:
+            process.send_signal(signal.SIGCONT)
+        else:
+            return
 
 
 def until(true: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:

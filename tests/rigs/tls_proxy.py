@@ -8,7 +8,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from tests.rigs.tls import Authority
@@ -33,37 +32,50 @@ def tls_before(port: int, folder: Path) -> Iterator[Tls]:
     serving = threading.Thread(target=loop.run_forever, daemon=True)
     serving.start()
 
+    connections: set[asyncio.Task[None]] = set()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        connections.add(task)
+        # The handshake is made here and not by the server, so that who ends the connections ends those in it too.
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.start_tls(context)
+            await _hand_on_both(port, reader, writer)
+
     async def listen() -> asyncio.Server:
-        return await asyncio.start_server(partial(_connect, port), "127.0.0.1", 0, ssl=context)
+        return await asyncio.start_server(connect, "127.0.0.1", 0)
+
+    async def end() -> None:
+        server.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop closes sockets of aborted connections in its next round
 
     server = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
     try:
         yield Tls(server.sockets[0].getsockname()[1], authority.certificate)
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         serving.join(10)
         loop.close()
 
 
-async def _connect(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _hand_on_both(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-    with contextlib.suppress(OSError, ssl.SSLError):
-        await asyncio.gather(_hand_on(reader, inner_writer), _hand_on(inner_reader, writer))
+    ways = (_hand_on(reader, inner_writer), _hand_on(inner_reader, writer))
+    try:
+        await asyncio.gather(*ways)
+    finally:
+        # Closed and not aborted, TLS would wait for the other side's farewell for longer than the loop lives.
+        for one in (writer, inner_writer):
+            one.transport.abort()
 
 
 async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()
-
-
-async def _end(server: asyncio.Server) -> None:
-    server.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()

@@ -6,6 +6,8 @@ import inspect
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from operator import is_not
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,7 +19,7 @@ from stoker.app.results import await_ending, wait_for_ending
 from stoker.app.ruling import Ruling
 from stoker.core.batch import BatchId, member
 from stoker.core.filters import Filter
-from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, new_call
+from stoker.core.job import Changed, Ending, Enqueued, NewJob, State, StoredJob, gates_of, new_call
 from stoker.core.lines import AttemptLog, read
 from stoker.errors import EnqueueError, JobNotFound, NotSupported, ResultError, StoreUnavailable
 from stoker.jobs.draft import Draft, handles
@@ -206,7 +208,7 @@ class StoreBackend:
         if store is None:
             here = self._services.foreground()
             return [here.perform(job, draft, self.defaults) for job, draft in zip(jobs, drafts, strict=True)]
-        if any([job.gates for job in jobs]):  # noqa: C419 - a generator takes twice as long
+        if any(map(gates_of, jobs)):
             self._tell(store, jobs, drafts)
         if self._pressure is None or self._pressure.bounds:
             self._mind_the_room(store, jobs)
@@ -267,7 +269,7 @@ class StoreBackend:
     def _enqueued(
         self, drafts: Sequence[Draft[R]], jobs: Sequence[NewJob], answers: Sequence[Enqueued]
     ) -> list[JobHandle[R]]:
-        self._services.events.emit(JobsEnqueued(tuple(jobs), tuple(answer.id for answer in answers)))
+        self._services.events.emit(JobsEnqueued(tuple(jobs), tuple([answer.id for answer in answers])))
         return handles(drafts, answers)
 
     # -- what handles ask --------------------------------------------------------------------------------------------
@@ -380,7 +382,7 @@ def _agreed(drafts: Sequence[Draft[Any]], transaction: object | None) -> object 
         return named[0]
     if transaction is not None and all(one is None or one is transaction for one in named):
         return transaction
-    if any(one is not named[0] for one in named) or (transaction is not None and named[0] is not transaction):
+    if any(map(is_not, named, repeat(named[0]))) or (transaction is not None and named[0] is not transaction):
         raise EnqueueError("drafts with different transactions cannot be enqueued in one call")
     return named[0]
 

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Final, NewType
 
 import msgspec
@@ -115,6 +116,17 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
             known = msgspec.json.decode(self.meta, type=dict[str, msgspec.Raw])
             fields["meta"] = msgspec.json.encode({**known, **meta}).decode()
         return msgspec.structs.replace(self, **fields)
+
+
+# For `map` over the jobs of a large call: a comprehension takes twice as long.
+name_of = attrgetter("name")
+args_of = attrgetter("args")
+queue_of = attrgetter("queue")
+route_of = attrgetter("route")
+unique_of = attrgetter("unique")
+gates_of = attrgetter("gates")
+expires_of = attrgetter("expires")
+batch_of = attrgetter("batch")
 
 
 class Enqueued(msgspec.Struct, frozen=True, gc=False):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
+from operator import attrgetter, is_not
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -16,6 +18,7 @@ from stoker.jobs.options import Defaults, EnqueueTerms, queue_gates
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+_definition = attrgetter("definition")
 
 
 class Draft(msgspec.Struct, Generic[R_co], frozen=True, eq=False, gc=False):
@@ -123,6 +126,6 @@ def new_jobs(
 def handles(drafts: Sequence[Draft[R]], answers: Sequence[Enqueued]) -> list[JobHandle[R]]:
     """Give the handles of the jobs that the store made of drafts."""
     first = drafts[0].definition
-    if len(drafts) > 1 and any(draft.definition is not first for draft in drafts):
+    if any(map(is_not, map(_definition, drafts), repeat(first))):
         return [draft.handle(answer) for draft, answer in zip(drafts, answers, strict=True)]
     return first.handles(answers)

@@ -34,6 +34,7 @@ from stoker.core.job import (
     StoredJob,
     Token,
     WorkerInfo,
+    args_of,
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.moving import Hold
@@ -424,7 +425,7 @@ def check_enqueue(jobs: Sequence[NewJob]) -> None:
     """Refuse a call that is larger than every store takes."""
     if len(jobs) > MOST_JOBS:
         raise EnqueueError(f"{len(jobs)} jobs in one call, at most {MOST_JOBS}: enqueue them in chunks")
-    if 4 * sum([len(job.args) for job in jobs]) <= MOST_BYTES:  # a character has four bytes at most
+    if 4 * sum(map(len, map(args_of, jobs))) <= MOST_BYTES:  # a character has four bytes at most
         return
     size = sum(len(job.args.encode(errors="surrogatepass")) for job in jobs)
     if size > MOST_BYTES:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from stoker.core.command import Replies, Sql
-from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.core.job import CallId, Enqueued, JobId, NewJob, args_of, gates_of, route_of
 from stoker.core.limits import written
 from stoker.core.routes import UNTAGGED
 from stoker.stores.codes import encode
@@ -119,14 +119,14 @@ def gate_steps(jobs: Iterable[tuple[int, NewJob]], call: CallId) -> tuple[Sql, .
 
 def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
     """Give the step that notes the routes of a call's jobs; none where they have no tags."""
-    routes = {job.route for job in jobs}
+    routes = set(map(route_of, jobs))
     return () if routes == {UNTAGGED} else (Sql(ROUTES, {"routes": encode(sorted(routes))}),)
 
 
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that enqueue jobs without unique keys."""
     noting = route_steps(jobs)
-    gating = gate_steps(enumerate(jobs), call)
+    gating = gate_steps(enumerate(jobs), call) if any(map(gates_of, jobs)) else ()
     if len(jobs) == 1 and not gating:
         return (
             *noting,
@@ -135,7 +135,7 @@ def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     groups = sharing(dict(enumerate(jobs)))
     whole: dict[str, str | int | None] = {"call": call, "count": len(jobs)}
     if len(groups) == 1 and not gating:
-        args = args_json([job.args for job in jobs])
+        args = args_json(list(map(args_of, jobs)))
         return (
             *noting,
             Sql(ENQUEUE, shared_params(jobs[0], call) | whole | {"args": args}),

@@ -29,6 +29,10 @@ from stoker.core.job import (
     StoredJob,
     Token,
     WorkerInfo,
+    batch_of,
+    expires_of,
+    queue_of,
+    unique_of,
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.moving import Hold, as_new
@@ -192,15 +196,15 @@ class PostgresStore(Store):
         check_enqueue(jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], joins=True, writes=False)
-        if any(job.batch is not None for job in jobs):
+        if any(map(batch_of, jobs)):
             steps, read = batches.add_steps(jobs, call), unique.unique_answers(jobs, sort_out(jobs))
-        elif all(job.unique is None and job.expires is None for job in jobs):
+        elif not any(map(unique_of, jobs)) and not any(map(expires_of, jobs)):
             steps, read = intake.plain_steps(jobs, call), intake.plain_answers()
         else:
             sorted_jobs = sort_out(jobs)
             steps = unique.unique_steps(jobs, sorted_jobs, call)
             read = unique.unique_answers(jobs, sorted_jobs)
-        queues = frozenset(job.queue for job in jobs)
+        queues = frozenset(map(queue_of, jobs))
         return Rings("enqueue", steps, read, Retry.KEYED, joins=True, queues=queues)
 
     def claim(
@@ -351,7 +355,7 @@ class PostgresStore(Store):
 
     def tick(self, step: Tick, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
         check_tick(jobs)
-        queues = frozenset(job.queue for job in jobs)
+        queues = frozenset(map(queue_of, jobs))
         steps = periodic.tick_steps(step, jobs, call)
         return Rings("tick", steps, periodic.ticked, Retry.KEYED, queues=queues)
 
@@ -375,14 +379,14 @@ class PostgresStore(Store):
     ) -> Command[list[Enqueued]]:
         check_enqueue(jobs)
         steps, read = batches.open_steps(id, doc, jobs, call, within), unique.unique_answers(jobs, sort_out(jobs))
-        queues = frozenset(job.queue for job in jobs)
+        queues = frozenset(map(queue_of, jobs))
         return Rings("open_batch", steps, read, Retry.KEYED, joins=True, queues=queues)
 
     def batches(self, ids: Sequence[BatchId], limit: int) -> Command[list[StoredBatch]]:
         return _reading("batches", batches.show_step(ids, limit), batches.shown)
 
     def advance(self, move: BatchMove, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
-        steps, queues = batches.move_steps(move, jobs, call), frozenset(job.queue for job in jobs)
+        steps, queues = batches.move_steps(move, jobs, call), frozenset(map(queue_of, jobs))
         return Rings("advance", steps, batches.moved, Retry.KEYED, queues=queues)
 
 

@@ -13,6 +13,7 @@ from stoker.core.job import CallId, Enqueued, JobId, NewJob
 from stoker.core.limits import written
 from stoker.core.settlement import Settlement
 from stoker.errors import BatchComplete, DuplicateJob, EnqueueError
+from stoker.stores.grouping import differ_in_args_only
 from stoker.stores.redis.commands import Arg
 from stoker.stores.redis.wire import escaped, lane, order, static
 
@@ -144,6 +145,8 @@ def _expiry(job: NewJob) -> Arg:
 
 def _sharing(jobs: Sequence[NewJob]) -> list[list[int]]:
     """Group jobs, by their places, that differ in arguments and unique key only."""
+    if differ_in_args_only(jobs):
+        return [list(range(len(jobs)))]
     groups: dict[object, list[int]] = {}
     previous: object = None
     group: list[int] = []

@@ -27,6 +27,10 @@ from stoker.core.job import (
     StoredJob,
     Token,
     WorkerInfo,
+    batch_of,
+    expires_of,
+    gates_of,
+    unique_of,
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.moving import MOVING, Hold, as_new
@@ -166,9 +170,9 @@ class RedisStore(Store):
         check_enqueue(jobs)
         if not jobs:
             return Command("enqueue", (), lambda _: [], writes=False)
-        if any(job.batch is not None for job in jobs):
+        if any(map(batch_of, jobs)):
             args, read, script = batches.add_args(jobs, call), intake.unique_answers(jobs), "add"
-        elif all(job.unique is None and not job.gates and job.expires is None for job in jobs):
+        elif not any(any(map(field, jobs)) for field in (unique_of, gates_of, expires_of)):
             args, read, script = intake.plain_args(jobs, call), intake.plain_answers(len(jobs)), "enqueue"
         else:
             args, read, script = intake.unique_args(jobs, call), intake.unique_answers(jobs), "unique"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from stoker.core.command import Replies, Sql
-from stoker.core.job import CallId, Enqueued, JobId, NewJob
+from stoker.core.job import CallId, Enqueued, JobId, NewJob, args_of, expires_of, gates_of, route_of
 from stoker.core.limits import written
 from stoker.core.routes import UNTAGGED
 from stoker.stores.codes import encode
@@ -66,13 +66,15 @@ USE_KEYS: Final = "UPDATE stoker_counter SET keys = keys | 1 WHERE NOT keys & 1"
 
 def gate_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the steps that let those jobs of a call that have gates wait at them; none if none has."""
+    if not any(map(gates_of, jobs)):
+        return ()
     gates = {place: written(job.gates) for place, job in enumerate(jobs) if job.gates}
-    return (Sql(USE_KEYS, {}), Sql(GATE, {"call": call, "gates": encode(gates)})) if gates else ()
+    return (Sql(USE_KEYS, {}), Sql(GATE, {"call": call, "gates": encode(gates)}))
 
 
 def route_steps(jobs: Sequence[NewJob]) -> tuple[Sql, ...]:
     """Give the step that notes the routes of a call's jobs; none where they have no tags."""
-    routes = {job.route for job in jobs}
+    routes = set(map(route_of, jobs))
     return () if routes == {UNTAGGED} else (Sql(ROUTES, {"routes": encode(sorted(routes))}),)
 
 
@@ -89,8 +91,10 @@ WHERE stoker_job.id = wish.id"""
 
 def expiry_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     """Give the step that notes when the jobs of a call expire; none where none does."""
+    if not any(map(expires_of, jobs)):
+        return ()
     terms = [(place, job.expires.at, job.expires.delay) for place, job in enumerate(jobs) if job.expires is not None]
-    return (Sql(NOTE_EXPIRY, {"terms": encode(terms), "call": call}),) if terms else ()
+    return (Sql(NOTE_EXPIRY, {"terms": encode(terms), "call": call}),)
 
 
 def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
@@ -99,7 +103,7 @@ def plain_steps(jobs: Sequence[NewJob], call: CallId) -> tuple[Sql, ...]:
     groups = sharing(dict(enumerate(jobs)))
     # An array is cheaper to take apart than an object, and its keys are the places too.
     args: list[list[str] | dict[int, str]]
-    args = [[job.args for job in jobs]] if len(groups) == 1 else [by_place(*group) for group in groups]
+    args = [list(map(args_of, jobs))] if len(groups) == 1 else [by_place(*group) for group in groups]
     inserts = [
         Sql(INSERT, shared_params(group[0], call) | {"args": args_json(these)})
         for (_, group), these in zip(groups, args, strict=True)

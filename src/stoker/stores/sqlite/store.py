@@ -30,6 +30,9 @@ from stoker.core.job import (
     StoredJob,
     Token,
     WorkerInfo,
+    batch_of,
+    queue_of,
+    unique_of,
 )
 from stoker.core.limits import Admitted, Rule
 from stoker.core.moving import Hold, as_new
@@ -207,12 +210,12 @@ class SqliteStore(Store):
 
     def enqueue(self, jobs: Sequence[NewJob], call: CallId) -> Command[list[Enqueued]]:
         check_enqueue(jobs)
-        queues = frozenset(job.queue for job in jobs)
+        queues = frozenset(map(queue_of, jobs))
         if not jobs:
             return Command("enqueue", (), lambda _: [], joins=True, writes=False)
-        if any(job.batch is not None for job in jobs):
+        if any(map(batch_of, jobs)):
             steps, read = batches.add_steps(jobs, call), unique.unique_answers(jobs, sort_out(jobs))
-        elif all(job.unique is None for job in jobs):
+        elif not any(map(unique_of, jobs)):
             steps, read = intake.plain_steps(jobs, call), intake.plain_answers(len(jobs))
         else:
             sorted_jobs = sort_out(jobs)
@@ -356,7 +359,7 @@ class SqliteStore(Store):
 
     def tick(self, step: Tick, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
         check_tick(jobs)
-        queues = frozenset(job.queue for job in jobs)
+        queues = frozenset(map(queue_of, jobs))
         steps = periodic.tick_steps(step, jobs, call)
         return Rings("tick", steps, periodic.ticked, Retry.KEYED, queues=queues)
 
@@ -380,14 +383,14 @@ class SqliteStore(Store):
     ) -> Command[list[Enqueued]]:
         check_enqueue(jobs)
         steps, read = batches.open_steps(id, doc, jobs, call, within), unique.unique_answers(jobs, sort_out(jobs))
-        queues = frozenset(job.queue for job in jobs)
+        queues = frozenset(map(queue_of, jobs))
         return Rings("open_batch", steps, read, Retry.KEYED, joins=True, queues=queues)
 
     def batches(self, ids: Sequence[BatchId], limit: int) -> Command[list[StoredBatch]]:
         return Command("batches", (batches.show_step(ids, limit),), batches.shown, writes=False)
 
     def advance(self, move: BatchMove, jobs: Sequence[NewJob], call: CallId) -> Command[bool]:
-        steps, queues = batches.move_steps(move, jobs, call), frozenset(job.queue for job in jobs)
+        steps, queues = batches.move_steps(move, jobs, call), frozenset(map(queue_of, jobs))
         return Rings("advance", steps, batches.moved, Retry.KEYED, queues=queues)
 
 
