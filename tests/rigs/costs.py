@@ -11,19 +11,38 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+import psycopg
 import pytest
 import redis
+from psycopg.sql import SQL, Identifier
 
 from stoker.stores.base import Store
 from stoker.stores.memory import MemoryStore
 from stoker.stores.postgres import PostgresStore
+from stoker.stores.postgres_urls import parse
 from stoker.stores.redis import RedisStore
 from stoker.stores.sqlite import SqliteStore
 from tests.rigs.plans import watched_plans
 
-Cost: TypeAlias = Callable[[Callable[[], object]], int]
+
+class Cost:
+    """Counts what an act costs."""
+
+    def __init__(self, count: Callable[[Callable[[], object]], int], tidy: Callable[[], object] = lambda: None) -> None:
+        self._count = count
+        self._tidy = tidy
+
+    def __call__(self, act: Callable[[], object]) -> int:
+        """Give the cost of an act."""
+        return self._count(act)
+
+    def tidy(self) -> None:
+        """Do now what a server does on its own when it finds the time: it changes what the next act costs."""
+        self._tidy()
+
+
 KINDS: Final = ("memory", "sqlite", "postgres", "redis")
 
 
@@ -63,7 +82,7 @@ def _memory() -> tuple[Store, Cost]:
             sys.settrace(before)
         return ran
 
-    return MemoryStore(), lines
+    return MemoryStore(), Cost(lines)
 
 
 def _sqlite(folder: Path, patched: pytest.MonkeyPatch) -> tuple[Store, Cost]:
@@ -92,7 +111,7 @@ def _sqlite(folder: Path, patched: pytest.MonkeyPatch) -> tuple[Store, Cost]:
         return ran
 
     patched.setattr(sqlite3, "connect", connecting)
-    return SqliteStore("sqlite:///jobs.db", root=folder), instructions
+    return SqliteStore("sqlite:///jobs.db", root=folder), Cost(instructions)
 
 
 def _postgres(url: str, patched: pytest.MonkeyPatch) -> tuple[Store, Cost]:
@@ -103,7 +122,14 @@ def _postgres(url: str, patched: pytest.MonkeyPatch) -> tuple[Store, Cost]:
         act()
         return plans.pages
 
-    return PostgresStore(url), pages
+    def vacuum() -> None:
+        parsed = parse(url)
+        with psycopg.connect(parsed.conninfo, autocommit=True) as connection:
+            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [parsed.schema])
+            for (table,) in tables.fetchall():
+                connection.execute(SQL("VACUUM (ANALYZE) {}").format(Identifier(parsed.schema, table)))
+
+    return PostgresStore(url), Cost(pages, vacuum)
 
 
 def _redis(url: str) -> tuple[Store, Cost]:
@@ -114,4 +140,4 @@ def _redis(url: str) -> tuple[Store, Cost]:
             statistics = client.info("commandstats")
         return sum(int(row["calls"]) for row in statistics.values())
 
-    return RedisStore(url), commands
+    return RedisStore(url), Cost(commands)

@@ -54,10 +54,11 @@ class Node:
 
 
 class Plans:
-    """What the connections that a store opens from now on let the server do."""
+    """What the connections that a store opens from now on let the server do; ``nested`` statements of functions too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, nested: bool = False) -> None:
         self._seen: list[dict[str, Any]] = []
+        self._settings = (*_SETTINGS, f"SET auto_explain.log_nested_statements = {nested}")
 
     def forget(self) -> None:
         """Forget what was seen so far."""
@@ -65,7 +66,7 @@ class Plans:
 
     @property
     def pages(self) -> int:
-        """How many pages were touched, in memory or on disk."""
+        """How many pages were touched, in memory or on disk; a function's are its caller's too."""
         tops = [seen["Plan"] for seen in self._seen]
         return sum(int(top["Shared Hit Blocks"]) + int(top["Shared Read Blocks"]) for top in tops)
 
@@ -78,7 +79,7 @@ class Plans:
     def watch(self, link: Link) -> Link:
         """Listen to what the server tells of a connection."""
         connection: psycopg.Connection[Any] = link.connection  # type: ignore[assignment]
-        for setting in _SETTINGS:
+        for setting in self._settings:
             connection.execute(setting.encode())
         connection.add_notice_handler(self._note)
         return link

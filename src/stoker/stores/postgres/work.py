@@ -32,13 +32,15 @@ _HEAD: Final = """FROM stoker.ready
         AND ready.priority <= wanted.high AND ready.priority >= wanted.low AND ready.pos >= wanted.start
     ORDER BY ready.priority DESC, ready.pos"""
 
-# A queue with one line: its ranges follow one another. Rows are locked as they are fetched, so no more than wanted;
-# those that another claim has locked are passed over.
+# A queue with one line: its ranges follow one another, in whatever order the server came upon them. Rows are locked as
+# they are fetched, so no more than wanted; those that another claim has locked are passed over.
 _OF_ONE_LINE: Final = f"""picked AS MATERIALIZED (
     SELECT found.* FROM (SELECT DISTINCT queue, wanted FROM wanted) AS queues CROSS JOIN LATERAL (
-        SELECT head.* FROM wanted CROSS JOIN LATERAL (
+        SELECT head.* FROM (
+            SELECT * FROM wanted WHERE queue = queues.queue ORDER BY place
+        ) AS wanted CROSS JOIN LATERAL (
             SELECT ready.ctid AS address, ready.size {_HEAD} LIMIT queues.wanted FOR UPDATE SKIP LOCKED
-        ) AS head WHERE wanted.queue = queues.queue LIMIT queues.wanted
+        ) AS head LIMIT queues.wanted
     ) AS found
 )"""
 

@@ -158,6 +158,15 @@ class ClaimContract(ContractTests):
         assert [claimed.id for claimed in claim(store, 2, names=["a", "b"])] == [a]
 
     @needs(Capability.PRIORITY)
+    def test_higher_priority_comes_first_however_often_was_claimed_before(self, store: Store) -> None:
+        enqueue(store, *[job()] * 40)
+        for _ in range(12):  # a server may answer otherwise once it knows a question
+            claim(store, 2)
+        enqueue(store, *[job(priority=priority) for priority in (5, 9, 7)])
+
+        assert [one.priority for one in claim(store, 4)] == [9, 7, 5, 0]
+
+    @needs(Capability.PRIORITY)
     def test_equal_priority_keeps_the_order_of_entry(self, store: Store) -> None:
         ids = enqueue(store, *[job(priority=3)] * 4)
 
