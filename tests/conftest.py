@@ -13,7 +13,7 @@ import pytest
 
 from tests.rigs.provision import pgbouncer, rabbitmq, sidekiq
 from tests.rigs.servers import running
-from tests.rigs.shared import Landlord, SharedServers, Tenant
+from tests.rigs.shared import Landlord, SharedServers, Tenant, with_option
 
 if TYPE_CHECKING:
     from tests.rigs.postgres import Postgres
@@ -70,17 +70,23 @@ def pgmq_url(postgres_server: str) -> Iterator[str]:
     """A pgmq store's URL with queues and a schema that nobody else has."""
     from stoker.stores.pgmq.measuring import PgmqSide
 
-    url = _with_option(f"pgmq+{postgres_server}", f"prefix=t_{secrets.token_hex(6)}_")
+    url = with_option(f"pgmq+{postgres_server}", f"prefix=t_{secrets.token_hex(6)}_")
     yield url
     PgmqSide(url, "the tests' server").drop()
 
 
-@pytest.fixture
-def pgbouncer_url(shared_servers: SharedServers, postgres_server: str) -> Iterator[str]:
-    """The like of `postgres_url` through PgBouncer in transaction mode, with the shared server behind it."""
+@pytest.fixture(scope="session")
+def pgbouncer_server(shared_servers: SharedServers) -> str:
+    """The URL of PgBouncer in transaction mode, with the shared server behind it."""
     if pgbouncer() is None:
         _miss("there is no PgBouncer: `make servers` fetches it where apt-get is")
-    yield from _with_schema(shared_servers.url("pgbouncer"), postgres_server)
+    return shared_servers.url("pgbouncer")
+
+
+@pytest.fixture
+def pgbouncer_url(pgbouncer_server: str, postgres_server: str) -> Iterator[str]:
+    """The like of `postgres_url` through PgBouncer."""
+    yield from _with_schema(pgbouncer_server, postgres_server)
 
 
 @pytest.fixture
@@ -190,7 +196,7 @@ def rabbitmq_server(shared_servers: SharedServers) -> str:
 @pytest.fixture
 def rabbitmq_url(rabbitmq_server: str) -> Iterator[str]:
     """A store's URL with a prefix that nobody else has."""
-    url = _with_option(rabbitmq_server, f"prefix=t_{secrets.token_hex(6)}")
+    url = with_option(rabbitmq_server, f"prefix=t_{secrets.token_hex(6)}")
     yield url
     from stoker.stores.rabbitmq import RabbitStore
 
@@ -237,7 +243,7 @@ def _with_schema(url: str, server: str) -> Iterator[str]:
     from psycopg.sql import SQL, Identifier
 
     schema = f"t_{secrets.token_hex(6)}"
-    yield _with_option(url, f"schema={schema}")
+    yield with_option(url, f"schema={schema}")
     with psycopg.connect(server, autocommit=True, options="-c lock_timeout=20s") as connection:
         connection.execute(SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(Identifier(schema)))
 
@@ -246,7 +252,7 @@ def _with_prefix(server: str) -> Iterator[str]:
     import redis
 
     name = f"t_{secrets.token_hex(6)}"
-    yield _with_option(server, f"prefix={name}:")
+    yield with_option(server, f"prefix={name}:")
     if server.startswith("redis+cluster://"):
         host, _, port = urlsplit(server).netloc.partition(",")[0].rpartition(":")
         client: Any = redis.RedisCluster(host=host, port=int(port))
@@ -255,10 +261,6 @@ def _with_prefix(server: str) -> Iterator[str]:
     with client:
         for key in client.scan_iter(match=f"*{name}*", count=1000):
             client.unlink(key)
-
-
-def _with_option(url: str, option: str) -> str:
-    return f"{url}{'&' if '?' in url else '?'}{option}"
 
 
 def _miss(problem: str) -> None:

@@ -16,6 +16,7 @@ from stoker.drivers.postgres_exchange import exchange
 from stoker.stores.base import Store
 from stoker.stores.postgres import PostgresStore
 from stoker.testing.contract import Place, StoreContract
+from tests.rigs.shared import with_option
 
 
 @contextmanager
@@ -37,8 +38,9 @@ def losing_a_reply(_store: Store) -> Iterator[None]:
 
 
 @pytest.fixture
-def place(postgres_url: str, postgres_server: str) -> Place:
-    connect, transaction = partial(PostgresStore, postgres_url), partial(psycopg.connect, postgres_server)
+def place(postgres_server: str, emptied_schema: str) -> Place:
+    connect = partial(PostgresStore, with_option(postgres_server, f"schema={emptied_schema}"))
+    transaction = partial(psycopg.connect, postgres_server)
     return Place(connect, between_processes=True, losing_a_reply=losing_a_reply, transaction=transaction)
 
 

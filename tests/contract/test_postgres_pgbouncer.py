@@ -10,11 +10,12 @@ import pytest
 from stoker.stores.postgres import PostgresStore
 from stoker.testing.contract import Place, StoreContract
 from tests.contract.test_postgres import losing_a_reply
+from tests.rigs.shared import with_option
 
 
 @pytest.fixture
-def place(pgbouncer_url: str, postgres_server: str) -> Place:
-    url = f"{pgbouncer_url}&listen_url={quote(postgres_server)}"
+def place(pgbouncer_server: str, postgres_server: str, emptied_schema: str) -> Place:
+    url = with_option(pgbouncer_server, f"schema={emptied_schema}&listen_url={quote(postgres_server)}")
     return Place(partial(PostgresStore, url), between_processes=True, losing_a_reply=losing_a_reply)
 
 

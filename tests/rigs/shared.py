@@ -116,3 +116,8 @@ class _Talk(socketserver.StreamRequestHandler):
         except Exception as error:
             answer = {"problem": f"{type(error).__name__}: {error}"}
         self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+def with_option(url: str, option: str) -> str:
+    """Give a URL with one more option."""
+    return f"{url}{'&' if '?' in url else '?'}{option}"
