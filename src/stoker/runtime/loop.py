@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, TypeAlias
 
 from stoker.core.clock import Clock
 from stoker.errors import StoreError
 from stoker.telemetry.board import Events
 from stoker.telemetry.events import StoreFailed
+
+Tick: TypeAlias = tuple[str, Callable[[], Awaitable[None]], float]
+"""Its name, what is done, and seconds from one to the next."""
 
 
 async def sleep(clock: Clock, seconds: float) -> None:
@@ -47,12 +51,23 @@ async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
 
 
 async def tick_for_ever(
-    name: str, tick: Callable[[], Awaitable[None]], interval: float, clock: Clock, events: Events
+    name: str,
+    tick: Callable[[], Awaitable[None]],
+    interval: float,
+    clock: Clock,
+    events: Events,
+    turn: AbstractAsyncContextManager[object] | None = None,
 ) -> None:
-    """Tick, sleep ``interval`` seconds give or take a tenth, and again; an unreachable store only costs the tick."""
+    """Tick, sleep ``interval`` seconds give or take a tenth, and again; an unreachable store only costs the tick.
+
+    The first tick is made in ``turn``: where all wait for one, a service that starts asks for one thing at a time.
+    """
+    turn = turn or nullcontext()
     while True:
-        try:
-            await tick()
-        except StoreError as error:
-            events.emit(StoreFailed(name, error, interval))
+        async with turn:
+            try:
+                await tick()
+            except StoreError as error:
+                events.emit(StoreFailed(name, error, interval))
+        turn = nullcontext()
         await sleep(clock, interval * random.uniform(0.9, 1.1))

@@ -9,7 +9,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 from stoker.core.capability import Capability
@@ -37,7 +37,7 @@ from stoker.runtime.fetcher import Fetcher
 from stoker.runtime.following import FollowUps, followed
 from stoker.runtime.keeper import Keeper
 from stoker.runtime.leases import Leases
-from stoker.runtime.loop import cancelled, sleep, tick_for_ever
+from stoker.runtime.loop import Tick, cancelled, sleep, tick_for_ever
 from stoker.runtime.maintenance import Maintenance
 from stoker.runtime.notes import Notes
 from stoker.runtime.overriding import INTERVAL as OVERRIDES_INTERVAL
@@ -235,34 +235,44 @@ class Worker:
         self.keeper.start()
         if not all(definition.is_async or definition.apart for definition in self._definitions.values()):
             self._threads.prestart()
-        lease = plan.lease / SECOND
-        ticks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
-            ("reclaim", self._maintenance.reclaim, min(5.0, lease / 3)),
-            ("prune", self._maintenance.prune, 30.0),
-            ("expire", self._maintenance.expire, 5.0),
-            ("return", self._fetcher.return_stale, 0.5),
-            ("watch", self._watch, 5.0),
-        ]
-        if self._breakers.wanted:
-            ticks.append(("breakers", self._breakers.tick, BREAKER_INTERVAL))
-        if self._trimming.wanted:
-            ticks.append(("trim", self._trimming.tick, TRIM_INTERVAL))
-        if self._children is not None:
-            ticks.append(("tidy", self._children.tidy, 30.0))
-        if self.store.supports(Capability.OVERRIDE):
-            ticks.insert(0, ("overrides", self._overrides.tick, OVERRIDES_INTERVAL))
-        if self._advancer.possible:
-            ticks.append(("advance", self._advancer.sweep, SWEEP_INTERVAL))
+        # At first one after the other, beside the first claim: each would open a connection of its own.
+        turn = asyncio.Lock()
         services = [
             self._settler.run(),
             self._advancer.run(),
-            *(tick_for_ever(*tick, self._clock, self._events) for tick in ticks),
+            *(tick_for_ever(*tick, self._clock, self._events, turn) for tick in self._upkeep()),
+            *(tick_for_ever(*tick, self._clock, self._events) for tick in self._own_ticks()),
         ]
         if self._periodic is not None and not self._finish.is_set():
             services.append(self._periodic.run())
         if self.store.supports(Capability.LIMITS):
             services.append(self._admission.run())
         return [asyncio.ensure_future(service) for service in services]
+
+    def _upkeep(self) -> list[Tick]:
+        """Give what it does for the store, the quick things first."""
+        upkeep: list[Tick] = []
+        if self.store.supports(Capability.OVERRIDE):
+            upkeep.append(("overrides", self._overrides.tick, OVERRIDES_INTERVAL))
+        if self._advancer.possible:
+            upkeep.append(("advance", self._advancer.sweep, SWEEP_INTERVAL))
+        return [
+            *upkeep,
+            ("reclaim", self._maintenance.reclaim, min(5.0, self.plan.lease / SECOND / 3)),
+            ("expire", self._maintenance.expire, 5.0),
+            ("prune", self._maintenance.prune, 30.0),
+        ]
+
+    def _own_ticks(self) -> list[Tick]:
+        """Give what it does for itself."""
+        ticks: list[Tick] = [("return", self._fetcher.return_stale, 0.5), ("watch", self._watch, 5.0)]
+        if self._breakers.wanted:
+            ticks.append(("breakers", self._breakers.tick, BREAKER_INTERVAL))
+        if self._trimming.wanted:
+            ticks.append(("trim", self._trimming.tick, TRIM_INTERVAL))
+        if self._children is not None:
+            ticks.append(("tidy", self._children.tidy, 30.0))
+        return ticks
 
     async def _emptied(self) -> None:
         await self._finish.wait()
