@@ -54,7 +54,8 @@ class QueueStatus(msgspec.Struct, frozen=True):
 
     name: str
     paused: bool
-    served: bool
+    served: bool | None
+    """Whether a live worker takes jobs of it; None where the store does not know its workers."""
     lag_seconds: float
     states: dict[str, int]
     unserved: Unserved
@@ -67,7 +68,7 @@ class NameStatus(msgspec.Struct, frozen=True):
 
     name: str
     paused: bool
-    served: bool
+    served: bool | None
     states: dict[str, int]
 
 
@@ -81,7 +82,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
     paused_names: tuple[str, ...]
     open_breakers: tuple[str, ...]
     """Names that wait because they failed too often."""
-    workers: tuple[WorkerInfo, ...]
+    workers: tuple[WorkerInfo, ...] | None
+    """None where the store does not know its workers."""
 
 
 class Operations:
@@ -136,12 +138,12 @@ class Operations:
         for row in self.counts():
             by_queue[row.queue].append(row)
         paused_queues = [pause.value for pause in paused if pause.kind == "queue"]
-        for queue in [*paused_queues, *(queue for worker in workers for queue in worker.queues)]:
+        for queue in [*paused_queues, *(queue for worker in workers or () for queue in worker.queues)]:
             by_queue.setdefault(queue, [])
         return StoreStatus(
             self._name,
             store.url,
-            round(sum((worker.rate for worker in workers), 0.0), 1),
+            round(sum((worker.rate for worker in workers or ()), 0.0), 1),
             tuple(_queue_status(queue, rows, paused, workers, now) for queue, rows in sorted(by_queue.items())),
             tuple(sorted(pause.value for pause in paused if pause.kind == "name")),
             tuple(sorted(pause.value for pause in paused if pause.kind == "breaker")),
@@ -151,11 +153,15 @@ class Operations:
     def names(self) -> Sequence[NameStatus]:
         """Say how the jobs of each name stand; names that only a worker or a pause knows are there too."""
         workers, paused = self._live(), {pause.value for pause in self._stopped() if pause.kind == "name"}
-        served = {name for worker in workers for name in worker.names}
+        served = {name for worker in workers or () for name in worker.names}
         states = {name: {state.value: 0 for state in State} for name in served | paused}
         for row in self.counts():
             states.setdefault(row.name, {state.value: 0 for state in State})[row.state] += row.count
-        return [NameStatus(name, name in paused, name in served, states[name]) for name in sorted(states)]
+        unknown = workers is None
+        return [
+            NameStatus(name, name in paused, None if unknown else name in served, states[name])
+            for name in sorted(states)
+        ]
 
     def override(self, name: str, override: Override | None, by: str) -> bool:
         """Say what holds for a job name at run time, or take it back; tells whether that changed anything."""
@@ -262,6 +268,9 @@ class Operations:
         if self._store.pending_migrations():
             return
         status = self.status()
+        if status.workers is None:
+            yield Finding("ok", "workers", "this store does not know them; nothing is said of who serves what")
+            return
         if not status.workers:
             yield Finding("warn", "workers", "none is alive", "start one: stoker worker")
         else:
@@ -287,9 +296,9 @@ class Operations:
             text = f"no live worker sees to the periodic entries of {application}"
             yield Finding("warn", "periodic", text, "start one, or remove them: stoker periodic list")
 
-    def _live(self) -> tuple[WorkerInfo, ...]:
+    def _live(self) -> tuple[WorkerInfo, ...] | None:
         store = self._store
-        return tuple(store.run(store.workers())) if store.supports(Capability.PRESENCE) else ()
+        return tuple(store.run(store.workers())) if store.supports(Capability.PRESENCE) else None
 
     def _stopped(self) -> Sequence[Pause]:
         store = self._store
@@ -320,21 +329,21 @@ class Operations:
 
 
 def _queue_status(
-    queue: str, rows: Sequence[QueueCount], paused: Sequence[Pause], workers: Sequence[WorkerInfo], now: int
+    queue: str, rows: Sequence[QueueCount], paused: Sequence[Pause], workers: Sequence[WorkerInfo] | None, now: int
 ) -> QueueStatus:
     states: dict[str, int] = {state.value: 0 for state in State}
     for row in rows:
         states[row.state] += row.count
     available = [row for row in rows if row.state is State.AVAILABLE]
     oldest = min((row.oldest for row in available), default=now)
-    serving = [worker for worker in workers if queue in worker.queues]
+    serving = None if workers is None else [worker for worker in workers if queue in worker.queues]
     return QueueStatus(
         queue,
         any(pause.kind == "queue" and pause.value == queue for pause in paused),
-        bool(serving),
+        None if serving is None else bool(serving),
         round(max(0, now - oldest) / SECOND, 3),
         states,
-        _unserved(available, serving),
+        Unserved() if serving is None else _unserved(available, serving),
         sum(row.gated for row in available),
     )
 

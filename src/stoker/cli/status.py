@@ -46,17 +46,20 @@ def _plain(status: StoreStatus) -> dict[str, Any]:
     from stoker.app.operations import as_plain
 
     plain: dict[str, Any] = as_plain(status)
-    return {**plain, "workers": [with_times(one, "started_at", "beat_at") for one in plain["workers"]]}
+    known = plain["workers"]
+    return {**plain, "workers": known and [with_times(one, "started_at", "beat_at") for one in known]}
 
 
 def _print(status: StoreStatus) -> None:
-    workers = number_of(len(status.workers), "worker")
-    click.echo(f"{status.name}  {status.url}  {workers}, {status.rate:g} jobs/s")
+    seen = "does not know its workers"
+    if status.workers is not None:
+        seen = f"{number_of(len(status.workers), 'worker')}, {status.rate:g} jobs/s"
+    click.echo(f"{status.name}  {status.url}  {seen}")
     rows = [(one.name, f"{one.lag_seconds:g} s", *one.states.values()) for one in status.queues]
     if rows:
         print_table(("queue", "lag", *State), rows)
     else:
-        click.echo("no jobs, no workers")
+        click.echo("no jobs" if status.workers is None else "no jobs, no workers")
     for line in _remarks(status):
         click.echo(line)
 
@@ -66,7 +69,7 @@ def _remarks(status: StoreStatus) -> Iterator[str]:
         waiting = sum(queue.states[state] for state in WAITING)
         if queue.paused:
             yield f"queue {queue.name} is paused"
-        if waiting and not queue.served:
+        if waiting and queue.served is False:
             yield f"queue {queue.name}: no live worker serves it; {number_of(waiting)} waiting"
         elif queue.unserved.names:
             yield f"queue {queue.name}: no live worker knows {', '.join(queue.unserved.names)}"

@@ -359,9 +359,16 @@ def _taking(future: asyncio.Future[Any]) -> Delivered:
 
 def _cause(error: BaseException) -> BaseException:
     """Give what went wrong; pika wraps the cause of a failed connection several times."""
-    while (inner := getattr(error, "exceptions", None) or getattr(error, "exception", None)) is not None:
-        error = inner[-1] if isinstance(inner, (list, tuple)) else inner
+    while (inner := _wrapped(error)) is not None:
+        error = inner
     return error
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    # Some of pika's errors have a text of their own only where they wrap none.
+    held = getattr(error, "exceptions", None) or getattr(error, "exception", None) or error.args
+    inner = held[-1] if isinstance(held, (list, tuple)) and held else held
+    return inner if isinstance(inner, BaseException) else None
 
 
 def _words(error: BaseException) -> str:

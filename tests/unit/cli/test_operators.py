@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stoker import Stoker
+from stoker.core.capability import Capability
+from stoker.stores.sqlite.store import SqliteStore
 from tests.unit.cli.conftest import Shell
 
 
@@ -155,3 +157,20 @@ def test_the_doctor_is_content_with_warnings(shop: Shell) -> None:
     examined = shop("doctor")
     assert examined.exit_code == 0
     assert "warn  default  workers: none is alive" in examined.stdout
+
+
+def test_of_a_store_that_does_not_know_its_workers_nothing_is_said_of_them(
+    shop: Shell, jobs: Stoker[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.get("send").enqueue("a@example.org")
+    monkeypatch.setattr(SqliteStore, "capabilities", SqliteStore.capabilities & ~Capability.PRESENCE)
+
+    status = shop("status").stdout
+    assert "  does not know its workers\n" in status
+    assert "no live worker" not in status
+    assert [queue["served"] for queue in shop.answer("queues", "list")] == [None]
+    assert [name["served"] for name in shop.answer("names", "list")] == [None]
+    assert shop.answer("status")["stores"][0]["workers"] is None
+    examined = shop("doctor").stdout
+    assert "ok    default  workers: this store does not know them" in examined
+    assert "no live worker" not in examined

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any, Final
 
 from stoker.core.finding import Finding
-from stoker.drivers.rabbitmq_link import Link
+from stoker.drivers.rabbitmq_link import Link, Message, Properties
 from stoker.errors import ConfigurationError
 from stoker.stores.rabbitmq.session import Session
 
@@ -14,10 +15,14 @@ _OLDEST: Final = (3, 10)
 """The first whose quorum queues have a time to live, on which delays rest."""
 _LONG_TIMEOUT: Final = "a job may run for 30 minutes before the broker gives it to another worker (consumer_timeout)"
 
+_PATIENCE: Final = 2.0
+"""So many seconds a broker has to confirm a message before it is asked whether it takes any."""
+
 
 async def examine(session: Session) -> list[Finding]:
     """Look at the version, and verify each queue of the store."""
     link, _ = await session.connect("looking")
+    await _publish(session)
     return [*_server(session, link), *await _queues(session, link), Finding("ok", "long jobs", _LONG_TIMEOUT)]
 
 
@@ -34,6 +39,16 @@ def _server(session: Session, link: Link) -> Iterator[Finding]:
         yield Finding("ok", "server", f"RabbitMQ {version}")
     if session.blocked:
         yield Finding("fail", "alarm", f"the broker takes no messages: {session.blocked}", "give it memory or disk")
+
+
+async def _publish(session: Session) -> None:
+    """Send a message that no queue takes: of an alarm a broker tells only those that publish."""
+    _, channel = await session.connect("publishing")
+    nowhere = Message("", f"{session.topology.parked}:doctor", b"", Properties(message_id="doctor"))
+    try:
+        await asyncio.wait_for(channel.publish([nowhere]), _PATIENCE)
+    except TimeoutError:
+        return  # what the broker said meanwhile is in `blocked`
 
 
 async def _queues(session: Session, link: Link) -> list[Finding]:
