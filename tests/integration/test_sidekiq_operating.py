@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from stoker import Discard, Stoker
+from stoker import Context, Discard, Stoker
 from stoker.cli.program import program
 from tests.rigs.ruby import Ruby
 from tests.rigs.valkey import Valkey
@@ -134,6 +134,18 @@ def test_what_the_format_has_no_place_for_is_refused_in_one_line(desk: Desk, wor
 
     assert line.startswith("stoker: ")
     assert line.endswith(f"it lacks {flag}")
+
+
+def test_a_follow_up_that_the_format_cannot_keep_fails_the_attempt_that_asks_for_it(desk: Desk) -> None:
+    @desk.app.job(name="PyAsks", queue="python", max_attempts=1)
+    def asks(ctx: Context[Any]) -> None:
+        ctx.then(desk.app.get("PyFails").using(priority=5).draft())
+
+    asks.enqueue()
+    desk.work()
+
+    assert desk.only("dead")["error_class"] == "NotSupported"
+    assert "PRIORITY" in desk.only("dead")["error_message"]
 
 
 def test_status_and_queues_show_what_ruby_enqueued(desk: Desk, ruby: Ruby) -> None:

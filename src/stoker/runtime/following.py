@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from stoker.core.capability import Capability
-from stoker.core.job import Claim, NewJob
+from stoker.core.job import Claim, NewJob, State
 from stoker.core.outcome import (
     CancelledByHandler,
     DiscardedByHandler,
@@ -26,6 +26,11 @@ from stoker.jobs.options import Defaults
 from stoker.jobs.preparing import by_position, prepared
 from stoker.runtime.slots import Slot
 from stoker.stores.base import Store
+
+_OPTIONS: Final = (
+    Capability.PRIORITY | Capability.UNIQUE | Capability.LIMITS | Capability.EXPIRY | Capability.TAGS | Capability.BATCH
+)
+"""What the options of a job may ask of a store."""
 
 
 class FollowUps:
@@ -68,6 +73,9 @@ class FollowUps:
         (job,) = prepared([draft], self._defaults, self._middleware, claim.id, claim.root or claim.id)
         if self._store.positional:
             (job,) = by_position([draft], [job])
+        if not self._store.supports(_OPTIONS):
+            # Building the command refuses what the store cannot keep: here the handler hears it, later nobody would.
+            self._store.settle([Settlement(claim.id, claim.token, State.COMPLETED, then=(job,))])
         slot.then = (*slot.then, job)
 
 

@@ -26,7 +26,6 @@ from stoker.core.job import (
 )
 from stoker.core.settlement import Settled, Settlement
 from stoker.drivers.system_clock import SystemClock
-from stoker.errors import NotSupported
 from stoker.stores.base import check_enqueue
 from stoker.stores.holding.store import HoldingStore
 from stoker.stores.sidekiq import control, look, moving, presence, upkeep, work
@@ -94,10 +93,15 @@ class SidekiqStore(HoldingStore):
 
     def _refuse_options(self, jobs: Sequence[NewJob]) -> None:
         for job in jobs:
-            for asked, flag in ((job.unique, "UNIQUE"), (job.gates, "LIMITS"), (job.expires, "EXPIRY")):
+            for asked, flag in (
+                (job.priority, Capability.PRIORITY),
+                (job.unique, Capability.UNIQUE),
+                (job.gates, Capability.LIMITS),
+                (job.expires, Capability.EXPIRY),
+                (job.batch, Capability.BATCH),
+            ):
                 if asked:
-                    problem = f"{job.name}: {self.url} cannot keep what it asks for: it lacks {flag}"
-                    raise NotSupported(problem, store=self.url, verb="enqueue")
+                    self._refuse(f"enqueue {job.name} as it asks", flag)
 
     def claim(
         self,
@@ -113,6 +117,8 @@ class SidekiqStore(HoldingStore):
         return work.claim(self._scripts, demand, names, routes, token, worker, lease)
 
     def settle(self, settlements: Sequence[Settlement]) -> Command[dict[JobId, Settled]]:
+        for settlement in settlements:
+            self._refuse_options(settlement.then)
         return work.settle(self._scripts, self._parsed, settlements)
 
     def promote(self, limit: int) -> Command[Moved]:

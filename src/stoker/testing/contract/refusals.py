@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -11,7 +11,7 @@ from stoker.core.batch import BatchMove, new_batch
 from stoker.core.capability import Capability
 from stoker.core.command import Command
 from stoker.core.filters import Filter
-from stoker.core.job import JobId, State, new_call, new_token
+from stoker.core.job import Due, JobId, State, new_call, new_token
 from stoker.core.periodic import Tick
 from stoker.core.settlement import Settlement
 from stoker.errors import NotSupported
@@ -65,6 +65,12 @@ VERBS: Final[Mapping[str, tuple[Capability, Callable[[Store], Command[object]]]]
     ),
 }
 
+ASKED: Final[Mapping[str, tuple[Capability, dict[str, Any]]]] = {
+    "priority": (Capability.PRIORITY, {"priority": 5}),
+    "tags": (Capability.TAGS, {"route": "gpu"}),
+    "expires": (Capability.EXPIRY, {"expires": Due(60_000_000)}),
+}
+
 
 class RefusalContract(ContractTests):
     @pytest.mark.parametrize("verb", VERBS)
@@ -76,6 +82,18 @@ class RefusalContract(ContractTests):
         with pytest.raises(NotSupported, match=str(capability.name)) as refused:
             make(store)
         assert (refused.value.verb, refused.value.store) == (verb, store.url)
+
+    @pytest.mark.parametrize("option", ASKED)
+    def test_an_option_that_the_store_cannot_keep_is_refused_and_nothing_stored(
+        self, store: Store, option: str
+    ) -> None:
+        capability, asked = ASKED[option]
+        if store.supports(capability):
+            pytest.skip(f"the store has {capability.name}")
+        with pytest.raises(NotSupported, match=str(capability.name)):
+            store.run(store.enqueue([job(), job(**asked)], new_call()))
+
+        assert claim(store) == []
 
     def test_a_transaction_that_cannot_be_joined_is_refused_and_nothing_stored(self, store: Store) -> None:
         if store.supports(Capability.TRANSACTIONS):
