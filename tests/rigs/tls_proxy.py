@@ -51,7 +51,8 @@ def tls_before(port: int, folder: Path) -> Iterator[Tls]:
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
-        await asyncio.sleep(0)  # the loop closes sockets of aborted connections in its next round
+        for _ in range(3):  # the loop closes the sockets of aborted connections, those inside TLS last
+            await asyncio.sleep(0)
 
     server = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
     try:
