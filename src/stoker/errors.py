@@ -79,9 +79,10 @@ class DuplicateJob(EnqueueError):
 class QueueFull(EnqueueError):
     """A queue has as many waiting jobs as its ``max_waiting`` allows: try again later, or do without the job."""
 
-    def __init__(self, queue: str, waiting: int, most: int) -> None:
+    def __init__(self, queue: str, waiting: int, most: int, asked: int = 1) -> None:
+        more = f", {asked} were to come," if asked > 1 else ""
         super().__init__(
-            f"queue {queue!r} is full: {waiting} jobs wait and queue.queues.{queue}.max_waiting is {most}; "
+            f"queue {queue!r} is full: {waiting} jobs wait{more} and queue.queues.{queue}.max_waiting is {most}; "
             "enqueue later, add workers, or raise the bound"
         )
         self.queue = queue

@@ -231,11 +231,14 @@ def test_processes_are_replaced_after_so_many_jobs(shop: Shop) -> None:
 
 
 def test_a_process_that_has_grown_is_replaced(shop: Shop) -> None:
-    with Running(shop.folder, "worker", "--max-rss", "1MB") as worker:
+    port = free_port()
+    with Running(shop.folder, "worker", "--max-rss", "1MB", "--probe-port", str(port)) as worker:
         for count in (1, 2):
             shop.app.get("where").enqueue()
             until(lambda count=count: len(shop.pids("where")) == count)  # type: ignore[misc]
             until(lambda: not is_running(shop.pids("where")[-1]), 20)
+            text = f'stoker_jobs_total{{queue="default",name="where",outcome="completed"}} {count}\n'
+            until(lambda text=text: text in asked(port, "/metrics")[1])  # type: ignore[misc]
         worker.send(signal.SIGTERM)
         assert worker.ended() == 0, worker.lines
 
@@ -304,6 +307,7 @@ def test_a_probe_port_in_use_exits_1_and_says_so(shop: Shop, processes: str) -> 
         (("worker", "--probe-port", "http"), "write PORT, or HOST:PORT"),
         (("worker", "--processes", "0"), "0 is not in the range"),
         (("worker", "--max-rss", "much"), "is not a size"),
+        (("worker", "--max-rss", "200000"), "'200000' is 200000 bytes, and any process is larger; write a unit"),
         (("start", "-s", "--processes", "2"), "--processes needs -w"),
         (("start", "-s", "--reload"), "--reload needs -w"),
     ],

@@ -31,7 +31,7 @@ from stoker.core.lines import AttemptLog, read
 from stoker.core.override import Override, Overriding
 from stoker.core.routes import takes
 from stoker.core.standing import Standing, standing
-from stoker.errors import JobNotFound, StoreError
+from stoker.errors import ConfigurationError, JobNotFound, StoreError
 from stoker.runtime.advancing import drive
 from stoker.stores.base import Store
 from stoker.telemetry.board import Events
@@ -232,6 +232,8 @@ class Operations:
         return resumed or closed
 
     def _pause(self, kind: str, values: Sequence[str], paused: bool) -> int:
+        if isinstance(values, str):
+            raise ConfigurationError(f"{values!r} is one {kind}: write a list, [{values!r}]")
         changed = self._store.run(self._store.pause(kind, values, paused)).count
         if changed:
             self._events.emit(QueuesPaused(kind, tuple(values), paused))

@@ -60,7 +60,7 @@ class Pressure:
             for queue, number in bounded.items():
                 count = known[queue]
                 if count.waiting + number > self.bounds[queue]:
-                    raise QueueFull(queue, count.waiting, self.bounds[queue])
+                    raise QueueFull(queue, count.waiting, self.bounds[queue], number)
             for queue, number in bounded.items():
                 known[queue].waiting += number
 

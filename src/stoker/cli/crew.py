@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 import msgspec
 
 from stoker.runtime.probe import Address
+
+LEAST: Final = 1_000_000
+"""Bytes; elsewhere such a number is of kilobytes, and a process above its bound is replaced after each job."""
 
 
 class Crew(msgspec.Struct, frozen=True):
@@ -38,7 +43,9 @@ def read_bytes(text: str) -> int:
     from stoker.settings.values import Bytes, converted
 
     try:
-        size = converted(Bytes, text, "size")
+        size = int(str(converted(Bytes, text, "size")))
     except ConfigurationError as error:
         raise click.BadParameter(str(error)) from error
-    return int(str(size))
+    if size < LEAST:
+        raise click.BadParameter(f"{text!r} is {size} bytes, and any process is larger; write a unit, e.g. 500MB")
+    return size

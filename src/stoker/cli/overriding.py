@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import socket
 from collections.abc import Collection
 from contextlib import suppress
@@ -13,7 +12,7 @@ import click
 
 from stoker.cli.invocation import current
 from stoker.cli.output import moment, print_json
-from stoker.core.duration import as_datetime, in_words, micros
+from stoker.core.duration import SECOND, as_datetime, in_words, micros
 from stoker.core.override import Override, Overriding, Rated, read_override
 from stoker.errors import ConfigurationError
 
@@ -127,8 +126,16 @@ def _plain(standing: list[Overriding]) -> object:
 
 
 def _line(one: Overriding) -> dict[str, object]:
-    said = None if one.text is None else json.loads(one.text)
-    return {"said": said, "by": one.by, "at": as_datetime(one.at).isoformat()}
+    said = None if one.text is None else _in_seconds(read_override(one.text))
+    return {"said": said, "by": one.by, "at": as_datetime(one.at)}
+
+
+def _in_seconds(said: Override) -> dict[str, object]:
+    """Give what is said; `timeout` 0 is none."""
+    rates = {by: {"starts": rate.starts, "per": rate.per / SECOND} for by, rate in said.rates.items()}
+    timeout = None if said.timeout is None else said.timeout / SECOND
+    parts = {"limits": said.limits, "rates": rates, "timeout": timeout, "max_attempts": said.max_attempts}
+    return {part: value for part, value in parts.items() if value not in (None, {})}
 
 
 def _origin(one: Overriding) -> str:

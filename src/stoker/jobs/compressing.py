@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from stoker.errors import ArgumentsError, Corrupt, DefinitionError, Locked
+from stoker.errors import ArgumentsError, Corrupt, Locked
+from stoker.jobs.checks import whole
 from stoker.jobs.sealing import BodyCodec, Coded
 
 _MEBIBYTE: Final = 1024 * 1024
@@ -20,13 +21,9 @@ class Compress(BodyCodec):
     name = "zlib"
 
     def __init__(self, *, above: int = 1024, level: int = 6, most: int = 64 * _MEBIBYTE) -> None:
-        if not 0 <= level <= 9:
-            raise DefinitionError(f"Compress: level={level}: write 0 (none) to 9 (smallest)")
-        if above < 0 or most <= 0:
-            raise DefinitionError("Compress: above= and most= are numbers of bytes")
-        self._above = above
-        self._level = level
-        self._most = most
+        self._above: int = whole(0)("Compress: above (bytes)", above)
+        self._level: int = whole(0, 9)("Compress: level", level)
+        self._most: int = whole(1)("Compress: most (bytes)", most)
 
     def encode(self, data: bytes, about: bytes) -> Coded | None:
         """Compress, if it is worth it."""

@@ -84,7 +84,7 @@ class DefinedJob(Generic[R_co]):
     def merged(self, defaults: Defaults) -> Merged:
         """Give what holds for an enqueue under these settings."""
         if self._merged is None or self._merged[0] is not defaults:
-            self._merged = (defaults, merge(self.rules, self._terms, defaults))
+            self._merged = (defaults, merge(self.rules, self._terms, defaults, self.name))
         return self._merged[1]
 
     def check(self) -> None:

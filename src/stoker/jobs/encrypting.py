@@ -46,6 +46,8 @@ class Encrypt(BodyCodec):
     @staticmethod
     def new_key(id: str | None = None) -> str:
         """Make a key; its id is what envelopes and errors call it, by default derived from it."""
+        if id and not _ID.fullmatch(id):
+            raise DefinitionError(f"Encrypt.new_key: the id {id!r}: write 1 to 64 letters, digits and . _ -")
         key = os.urandom(32)
         return f"{id or _fingerprint(key)}:{base64.urlsafe_b64encode(key).decode()}"
 
@@ -75,7 +77,7 @@ class Encrypt(BodyCodec):
     @cached_property
     def _keys(self) -> dict[str, bytes]:
         given = self._given() if callable(self._given) else self._given
-        texts = given.split(",") if isinstance(given, str) else list(given)
+        texts = _texts(given)
         keys = dict(_parsed(text.strip()) for text in texts if text.strip())
         if not keys:
             raise DefinitionError("Encrypt: no keys; Encrypt.new_key() makes one: keep it where your passwords are")
@@ -85,6 +87,18 @@ class Encrypt(BodyCodec):
 
     def __repr__(self) -> str:
         return "Encrypt(…)"
+
+
+def _texts(given: object) -> list[str]:
+    """Give the keys as they were written; the error never shows them."""
+    if isinstance(given, str):
+        return given.split(",")
+    if isinstance(given, list | tuple) and all(isinstance(text, str) for text in given):
+        return list(given)
+    raise DefinitionError(
+        f"Encrypt: the keys are of type {type(given).__name__}: write a text ID:BASE64 as Encrypt.new_key() gives it, "
+        "a list of such texts, or a function that gives them"
+    )
 
 
 def _parsed(text: str) -> tuple[str, bytes]:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from stoker.core.job import NewJob
 from stoker.errors import DefinitionError, EnqueueError
+from stoker.jobs.checks import ENQUEUE_CHECKS
 from stoker.jobs.context import Context
 
 CallNext: TypeAlias = Callable[[], Awaitable[object]]
@@ -32,6 +33,8 @@ def checked_middleware(layers: Sequence[Middleware]) -> tuple[Middleware, ...]:
     """Give the layers of an application; DefinitionError says what one of them should have been."""
     if isinstance(layers, Middleware):
         raise DefinitionError(f"middleware={layers!r}: write a list, middleware=[{type(layers).__name__}(…)]")
+    if not isinstance(layers, Sequence):
+        raise DefinitionError(f"middleware={layers!r}: write a list of layers, each a stoker.Middleware")
     for layer in layers:
         if isinstance(layer, type) and issubclass(layer, Middleware):
             raise DefinitionError(f"middleware: {layer.__name__} is a class: write {layer.__name__}()")
@@ -56,8 +59,17 @@ def through(layers: Sequence[Middleware], job: NewJob) -> NewJob:
                 f"{job.name}: {type(layer).__name__}.enqueue gave {changed!r} instead of a job: "
                 "return the job, or raise to veto it"
             )
-        job = changed
+        job = job if changed is job else _checked(type(layer).__name__, job, changed)
     return job
+
+
+def _checked(layer: str, job: NewJob, changed: NewJob) -> NewJob:
+    """Give what a layer made of a job, its options checked like a caller's; DefinitionError."""
+    for option in ("queue", "priority", "max_attempts", "labels"):
+        value = getattr(changed, option)
+        if value != getattr(job, option):
+            changed = changed.changed(**{option: ENQUEUE_CHECKS[option](f"{job.name}: {layer}: {option}", value)})
+    return changed
 
 
 class OnlyOnce:

@@ -274,7 +274,7 @@ class Merged:
     expires: Due | None = None
 
 
-def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
+def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults, job: str = "job") -> Merged:
     """Let the enqueue's terms win over the definition's rules, and those over the settings."""
     unique = _first(terms.unique, rules.unique, False)
     queue = _first(terms.queue, rules.queue, defaults.queue)
@@ -298,7 +298,7 @@ def merge(rules: JobRules, terms: EnqueueTerms, defaults: Defaults) -> Merged:
         keep_failed=None if keep_failed == FOREVER else keep_failed,
         bounds=rules.bounds,
         gates=queue_gates(queue, defaults),
-        expires=_expires(rules, terms),
+        expires=_expires(rules, terms, job),
     )
 
 
@@ -315,13 +315,13 @@ def queue_gates(queue: str, defaults: Defaults) -> tuple[Gate, ...]:
 _INHERITED: Final = Retention()
 
 
-def _expires(rules: JobRules, terms: EnqueueTerms) -> Due | None:
+def _expires(rules: JobRules, terms: EnqueueTerms, job: str) -> Due | None:
     expires, due = terms.expires or rules.expires, terms.due
     if expires is None or due is None:
         return expires
     late = expires.delay <= due.delay if expires.at is None else due.at is not None and expires.at <= due.at
     if late and (expires.at is None) == (due.at is None):
-        raise DefinitionError(f"{rules.name or 'job'}: expires= is over before the job is due: it could never start")
+        raise DefinitionError(f"{job}: expires= is over before the job is due: it could never start")
     return expires
 
 
@@ -350,12 +350,9 @@ def _checked(options: Mapping[str, object], checks: Mapping[str, Any], job: str)
     checked: dict[str, Any] = {}
     for name, value in options.items():
         if name not in checks:
-            from difflib import get_close_matches
+            from stoker.jobs.spellings import advice
 
-            near = get_close_matches(name, checks, n=1, cutoff=0.0)[0]
-            raise DefinitionError(
-                f"{job}: unknown option {name!r}; did you mean {near!r}? There are: {', '.join(checks)}"
-            )
+            raise DefinitionError(f"{job}: unknown option {name!r}; {advice(name, checks)}")
         if value is not None:
             checked[name] = checks[name](f"{job}: {name}", value)
     return checked

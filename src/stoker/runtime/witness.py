@@ -28,6 +28,7 @@ class Witness:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._ended = threading.Event()
+        self._beating: threading.Thread | None = None
         os.set_blocking(descriptor, False)
 
     def of(self, store: str) -> Callable[[str, Token], None]:
@@ -54,18 +55,22 @@ class Witness:
                 gone()
 
         loop.add_reader(self._descriptor, heard)
-        threading.Thread(target=self._beat, args=(pulse,), name="stoker-pulse", daemon=True).start()
+        self._beating = threading.Thread(target=self._beat, args=(pulse,), name="stoker-pulse", daemon=True)
+        self._beating.start()
 
     def stop(self) -> None:
-        """Send no more."""
+        """Send a last pulse, so that no ending is missing from what is counted, and no more."""
         self._ended.set()
+        if self._beating is not None:
+            self._beating.join()
         asyncio.get_running_loop().remove_reader(self._descriptor)
 
     def _beat(self, pulse: Callable[[], Pulse]) -> None:
-        while True:
+        ended = False
+        while not ended:
             self._write(_encoder.encode(pulse()) + b"\n")
-            if self._ended.wait(INTERVAL):
-                return
+            ended = self._ended.wait(INTERVAL)
+        self._write(_encoder.encode(pulse()) + b"\n")
 
     def _write(self, line: bytes) -> None:
         # A line is shorter than what a pipe takes as a whole; one that finds it full is not told.

@@ -91,6 +91,10 @@ class Wanted:
             raise TypeError(f"{unknown[0]!r} cannot be expected of a job; write one of {', '.join(WORDS)}")
         self.expected = expected
         self.exact = read_json(job.args) if isinstance(job, Draft) else None
+        if not isinstance(job, DefinedJob | Draft | str | None):
+            raise TypeError(f"{job!r} is no job: write one that @app.job made, a draft of it, or its name")
+        if expected.get("state", "running") not in list(State):
+            raise ValueError(f"state={expected['state']!r} is none; there are {', '.join(State)}")
         self.name = job if isinstance(job, str) or job is None else job.name
 
     def same_name(self, kept: Kept) -> bool:

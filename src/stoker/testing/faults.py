@@ -11,6 +11,7 @@ from stoker.errors import StoreUnavailable
 from stoker.jobs.context import Context
 from stoker.jobs.defined import DefinedJob
 from stoker.jobs.middleware import CallNext, Middleware
+from stoker.stores.base import Store
 
 
 @dataclass
@@ -56,19 +57,21 @@ class Faults(Middleware):
     @contextmanager
     def unavailable(self, verb: str = "enqueue", *, times: int = 1, uncertain: bool = False) -> Iterator[None]:
         """Let the store not answer a verb so many times; with ``uncertain`` it acts first and its answer gets lost."""
+        if verb not in vars(Store):
+            raise ValueError(f"faults: {verb!r} is no verb of a store: write enqueue, claim, settle, find, count, …")
         with _arranged(self._verbs, VerbFault(times, verb, uncertain)):
             yield
 
     @contextmanager
     def failing(self, job: DefinedJob[Any] | None, error: BaseException, *, times: int = 1) -> Iterator[None]:
         """Let so many attempts of a job (None: of any) raise an error where the handler would have been called."""
-        with _arranged(self._failing, AttemptFault(times, None if job is None else job.name, error)):
+        with _arranged(self._failing, AttemptFault(times, _name_of(job), error)):
             yield
 
     @contextmanager
     def crashing(self, job: DefinedJob[Any] | None = None, *, times: int = 1) -> Iterator[None]:
         """Let the worker die after so many attempts of a job (None: of any) did their work, before they are settled."""
-        with _arranged(self._crashing, AttemptFault(times, None if job is None else job.name)):
+        with _arranged(self._crashing, AttemptFault(times, _name_of(job))):
             yield
 
     def of_verb(self, verb: str) -> VerbFault | None:
@@ -85,6 +88,12 @@ class Faults(Middleware):
         if fault is not None and fault.error is not None:
             raise fault.error
         return await call_next()
+
+
+def _name_of(job: object) -> str | None:
+    if job is None or isinstance(job, DefinedJob):
+        return None if job is None else job.name
+    raise TypeError(f"faults: {job!r} is no job: write one that @app.job made, or None for any")
 
 
 @contextmanager

@@ -113,6 +113,27 @@ def test_changed_arguments_are_checked_like_a_callers() -> None:
             mail.enqueue(1)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"queue": "q q"}, "mail: Makes: queue: 'q q'"),
+        ({"priority": 1000}, "mail: Makes: priority: 1000"),
+        ({"labels": "acme"}, "mail: Makes: labels: 'acme': write a list of texts"),
+        ({"max_attempts": 0}, "mail: Makes: max_attempts: 0"),
+    ],
+)
+def test_changed_options_are_checked_like_a_callers(changes: dict[str, Any], message: str) -> None:
+    app, mail = opened(Makes(**changes))
+    with sandbox(app), pytest.raises(DefinitionError, match=message):
+        mail.enqueue(1)
+
+
+def test_changed_labels_may_be_a_list() -> None:
+    app, mail = opened(Makes(labels=["acme"]))
+    with sandbox(app):
+        assert mail.enqueue(1).fetch().labels == ("acme",)
+
+
 def test_changed_arguments_are_bounded_like_a_callers() -> None:
     app: Stoker[Any] = Stoker(
         "memory://", middleware=[Makes(args='{"text":"' + "x" * 200 + '"}')], settings={"jobs": {"max_args": 100}}
@@ -238,6 +259,7 @@ class AsyncEnqueue(Middleware):
         ([Traces], r"Traces is a class: write Traces\(\)"),
         ([print], "is no Middleware: make a class of stoker.Middleware"),
         (Traces(), r"write a list, middleware=\[Traces"),
+        (object(), "write a list of layers, each a stoker.Middleware"),
         ([SyncPerform()], "write async def perform"),
         ([AsyncEnqueue()], "write def enqueue"),
     ],

@@ -123,7 +123,7 @@ def test_counting_takes_a_twentieth_of_the_time_at_most(app: Stoker, now: list[f
 
 async def test_async_callers_are_refused_too(app: Stoker) -> None:
     drafts = [app.get("narrow").draft(number) for number in range(4)]
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull, match="0 jobs wait, 4 were to come, and"):
         await app.aenqueue_many(drafts)
 
 

@@ -23,6 +23,10 @@ def test_an_override_is_shown_with_who_said_it_and_its_history(shop: Shell) -> N
 
     more = shop("names", "override", "resize", "--rate", "path=100/1m", "--max-attempts", "3", "--by", "bob")
     assert "limit 5, rate by path 100 in 60 s, timeout 30 s, max attempts 3  (bob, " in more.stdout
+    standing = json.loads(shop("--json", "names", "override", "resize").stdout)["override"]
+    rate = {"path": {"starts": 100, "per": 60.0}}
+    assert standing["said"] == {"limits": {"": 5}, "rates": rate, "timeout": 30.0, "max_attempts": 3}
+    assert standing["at"].endswith("Z")
     cleared = shop("names", "override", "resize", "--clear", "--by", "eve")
     assert "resize: nothing is overridden" in cleared.stdout
     assert "taken back" in cleared.stdout

@@ -163,6 +163,8 @@ def test_tags_make_one_route_however_they_are_written(app: Jobs) -> None:
 
 BAD_FOR_JOBS: list[tuple[Mapping[str, object], str]] = [
     ({"queu": "mail"}, "send: unknown option 'queu'; did you mean 'queue'?"),
+    ({"max_retries": 3}, "send: unknown option 'max_retries'; did you mean 'max_attempts'?"),
+    ({"soft_time_limit": 3}, "send: unknown option 'soft_time_limit'; did you mean 'timeout'?"),
     ({"tags": ["a,b"]}, "send: tags: 'a,b': write 1 to 200 letters, digits and . _ - : /"),
     ({"tags": "gpu"}, "send: tags: 'gpu': write a list of texts"),
     ({"tags": [""]}, "send: tags: ''"),
@@ -212,7 +214,9 @@ def test_a_bad_option_is_a_definition_error_that_says_what_to_write(app: Jobs, o
 
 BAD_FOR_ENQUEUES: list[tuple[Mapping[str, object], str]] = [
     ({"dely": 1}, "send: unknown option 'dely'; did you mean 'delay'?"),
-    ({"timeout": 1}, "unknown option 'timeout'"),
+    ({"timeout": 1}, "unknown option 'timeout'; there are: delay, at"),
+    ({"countdown": 1}, "send: unknown option 'countdown'; did you mean 'delay'?"),
+    ({"ttl": 1}, "send: unknown option 'ttl'; did you mean 'expires'?"),
     ({"tags": ["x y"]}, "send: tags: 'x y'"),
     ({"delay": "soon"}, "send: delay: 'soon' is not a duration"),
     ({"delay": timedelta(-1)}, "delay: datetime.timedelta(days=-1) is out of range"),

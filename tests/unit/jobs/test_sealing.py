@@ -195,12 +195,27 @@ def test_a_changed_body_another_jobs_body_and_another_key_of_that_id_do_not_open
             unseal("job", body, [opener], [about])
 
 
+@pytest.mark.parametrize("id", ["a,b", "a:b", "a b", "x" * 65])
+def test_a_key_is_not_made_with_an_id_that_could_not_be_read(id: str) -> None:
+    with pytest.raises(DefinitionError, match="write 1 to 64 letters, digits"):
+        Encrypt.new_key(id)
+
+
+@pytest.mark.parametrize("wrong", [{"above": "1 KiB"}, {"most": "1 MiB"}, {"level": "high"}])
+def test_compression_is_told_numbers(wrong: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match=r"Compress: .*: write an integer"):
+        Compress(**wrong)
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
         ("", "no keys"),
         ([], "no keys"),
         ("secretkey", "a key has no id"),
+        (b"x" * 32, "the keys are of type bytes: write a text ID:BASE64"),
+        (None, "the keys are of type NoneType: write a text"),
+        ([b"x"], "the keys are of type list: write a text"),
         ("k:c2hvcnQ=", "the key 'k' is not 32 bytes in base64"),
         ("k:???", "the key 'k' is not 32 bytes in base64"),
         pytest.param(f"{ONE},{ONE}", "two keys have the same id", id="twice the same id"),

@@ -126,3 +126,10 @@ def test_a_refuted_job_is_shown() -> None:
 def test_what_cannot_be_expected_is_refused() -> None:
     with pytest.raises(TypeError, match="'colour' cannot be expected of a job; write one of args, queue"):
         assert_enqueued(mail, colour="red")  # type: ignore[call-arg]
+
+
+def test_a_job_that_is_none_and_a_state_that_is_none_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"is no job: write one that @app\.job made"):
+        assert_enqueued(len)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="state='waiting' is none; there are scheduled, available"):
+        assert_enqueued(mail, state="waiting")

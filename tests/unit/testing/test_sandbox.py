@@ -394,6 +394,16 @@ def test_a_store_can_be_unavailable(box: Sandbox) -> None:
     box.assert_enqueued(mail, count=1, args={"user": 2})
 
 
+def test_a_fault_that_could_never_happen_is_refused(box: Sandbox) -> None:
+    with pytest.raises(ValueError, match="'enque' is no verb of a store"), box.faults.unavailable("enque"):
+        pass
+    with (
+        pytest.raises(TypeError, match="faults: 'mail' is no job"),
+        box.faults.crashing("mail"),  # type: ignore[arg-type]
+    ):
+        pass
+
+
 async def test_an_answer_can_get_lost(box: Sandbox) -> None:
     with box.faults.unavailable(uncertain=True), pytest.raises(StoreUnavailable) as raised:
         await mail.aenqueue(1)
