@@ -72,6 +72,15 @@ async def until_true(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_who_hears_of_jobs_looks_less_often_without_being_told(postgres_url: str, pgbouncer_url: str) -> None:
+    for url, while_it_waits in ((postgres_url, 2.0), (pgbouncer_url, 1.0)):
+        store = PostgresStore(url)
+        assert store.poll_interval == 1.0
+        await store.wait(["default"], 0.01)
+        assert store.poll_interval == while_it_waits
+        store.close()
+
+
 @pytest.mark.asyncio
 async def test_the_listener_may_be_somewhere_else_than_the_pool(
     postgres_server: str, postgres_url: str, other: PostgresStore

@@ -41,7 +41,7 @@ def plan_worker(
         grace=workers.grace.total_seconds() if choice.grace is None else choice.grace,
         stuck_after=math.inf if workers.stuck_after is None else workers.stuck_after.total_seconds(),
         misfit_after=None if workers.misfit_after is None else micros(workers.misfit_after),
-        poll_interval=_shortest([queue.poll_interval, *(own.poll_interval for own in per_queue)], 1.0),
+        poll_interval=_shortest([queue.poll_interval, *(own.poll_interval for own in per_queue)]),
         jitter=max((own.jitter for own in per_queue if own.jitter is not None), default=0.1),
     )
 
@@ -50,9 +50,9 @@ def _has_most(store: StoreSettings, queue: str) -> bool:
     return queue in store.queues and store.queues[queue].keep_most is not None
 
 
-def _shortest(written: Iterable[timedelta | None], default: float) -> float:
-    """Give the shortest of some durations in seconds: one listener waits for all queues of a worker."""
-    return min((value.total_seconds() for value in written if value is not None), default=default)
+def _shortest(written: Iterable[timedelta | None]) -> float | None:
+    """Give the shortest of some durations in seconds, if any: one listener waits for all queues of a worker."""
+    return min((value.total_seconds() for value in written if value is not None), default=None)
 
 
 def _chosen_names(definitions: Mapping[str, JobDefinition[..., Any]], choice: Choice) -> tuple[str, ...]:

@@ -52,6 +52,11 @@ class Listener:
             if self._process == os.getpid() and self._link is not None:
                 _cut(self._link)
 
+    @property
+    def hears(self) -> bool:
+        """Whether it has a session that listens, as far as one can know."""
+        return self._link is not None and self.armed.is_set()
+
     def start(self) -> bool:
         """Listen from now on; returns at once. Tell whether nobody did before."""
         if self._thread is not None and self._process == os.getpid():

@@ -268,7 +268,7 @@ class Fetcher:
         if not found and not any(pool.busy for pool in self._pools):
             self.idle.set()
         jitter = self._plan.jitter
-        timeout = self._plan.poll_interval * random.uniform(1 - jitter, 1 + jitter)
+        timeout = (self._plan.poll_interval or self._store.poll_interval) * random.uniform(1 - jitter, 1 + jitter)
         if self._due is not None:
             timeout = max(0.0, min(timeout, self._due - self._clock.monotonic()))
         timeout = min(timeout, self._routes.patience())

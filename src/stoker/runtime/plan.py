@@ -40,8 +40,8 @@ class WorkerPlan(msgspec.Struct, frozen=True):
     stuck_after: float = 300.0
     misfit_after: int | None = 86_400 * SECOND
     """Microseconds; None waits for ever."""
-    poll_interval: float = 1.0
-    """How long to wait at most between two looks where nothing wakes the worker."""
+    poll_interval: float | None = None
+    """Seconds to wait at most between two looks where nothing wakes the worker; None leaves it to the store."""
     jitter: float = 0.1
     """The fraction by which the poll interval varies."""
 

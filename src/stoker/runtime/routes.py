@@ -43,5 +43,5 @@ class Routes:
         plan = self._plan
         found = await self._store.arun(self._store.routes())
         self._learned = self._clock.monotonic()
-        self._next = self._learned + max(SELDOM, plan.poll_interval)
+        self._next = self._learned + max(SELDOM, plan.poll_interval or self._store.poll_interval)
         self.known = tuple(route for route in (UNTAGGED, *found) if takes(route, plan.tags, all_tags=plan.all_tags))

@@ -87,6 +87,11 @@ class Store(ABC):
         only after a claim that began after its previous wait came back empty.
         """
 
+    @property
+    def poll_interval(self) -> float:
+        """Seconds after which a worker looks though nothing woke it, unless its settings say."""
+        return 1.0
+
     @abstractmethod
     def close(self) -> None:
         """Release connections and threads. Idempotent; a command run later opens them again."""

@@ -94,6 +94,11 @@ class Waiting:
             await asyncio.to_thread(self._listener.armed.wait, LONGEST_START)
         return await self._bell.wait(queues, timeout, self._clock)
 
+    @property
+    def hears(self) -> bool:
+        """Whether it would be told of what others do."""
+        return self._listener.hears
+
     def announcement(self, command: Command[Any]) -> Sql | None:
         """Give what is to tell other processes right behind the command; None if nothing is, or one was just told."""
         if not isinstance(command, Rings) or isinstance(command, Wakes):

@@ -163,6 +163,11 @@ class PostgresStore(Store):
         """Wait until something may have become available in one of the queues, or ``timeout`` seconds."""
         return await self._waiting.wait(queues, min(timeout, self._marks.patience(queues)))
 
+    @property
+    def poll_interval(self) -> float:
+        """As in `Store`; longer while notifications arrive, when only one that a killed process owed is found so."""
+        return 2.0 if self._waiting.hears else super().poll_interval
+
     def close(self) -> None:
         """Close the connections and stop listening."""
         self._waiting.stop()
