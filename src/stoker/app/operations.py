@@ -356,6 +356,8 @@ def _unserved(available: Sequence[QueueCount], serving: Sequence[WorkerInfo]) ->
     routes: set[str] = set()
     for row in available:
         knowing = [worker for worker in serving if row.name in worker.names]
+        if not row.name:
+            continue  # no job at all, in a format that others write
         if not knowing:
             names.add(row.name)
         elif not any(takes(row.route, worker.tags, all_tags=worker.all_tags) for worker in knowing):

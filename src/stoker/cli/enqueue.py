@@ -12,12 +12,14 @@ from stoker.cli.invocation import Verb, current
 from stoker.cli.moments import read_seconds, read_time
 from stoker.cli.output import print_json
 from stoker.cli.start import read_names
-from stoker.errors import ConfigurationError, StokerError
+from stoker.core.capability import Capability
+from stoker.errors import ConfigurationError, NotSupported, StokerError
 
 if TYPE_CHECKING:
     from stoker.app.stoker import Stoker
     from stoker.jobs.definition import JobDefinition
     from stoker.jobs.handle import JobHandle
+    from stoker.stores.base import Store
 
 
 class Enqueueing(Verb):
@@ -56,6 +58,8 @@ def enqueue(
     app = current().loaded()
     _refuse_memory(app)
     job = app.get(name).using(delay=delay, at=at, expires=expires, queue=queue, priority=priority, tags=tags)
+    if wait is not None:
+        _refuse_waiting(app.store(job.store))
     (handle,) = app.enqueue_many([job.draft_of(args)])
     answer = {"id": handle.id, "name": handle.name, "store": handle.store, "duplicate": handle.duplicate}
     if handle.duplicate:
@@ -89,6 +93,12 @@ def _refuse_memory(app: Stoker[Any]) -> None:
         raise ConfigurationError(
             "memory:// lives in one process: the job would end with this command; give another --url"
         )
+
+
+def _refuse_waiting(store: Store) -> None:
+    if not store.supports(Capability.RESULTS):
+        problem = f"{store.url} keeps no results to wait for: it lacks RESULTS; leave out --wait"
+        raise NotSupported(problem, store=store.url, verb="result")
 
 
 def _result(job: JobDefinition[..., Any], handle: JobHandle[Any], limit: float | None) -> str:

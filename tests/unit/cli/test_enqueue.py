@@ -7,6 +7,8 @@ import json
 import pytest
 
 from stoker import State, Stoker
+from stoker.core.capability import Capability
+from stoker.stores.sqlite.store import SqliteStore
 from tests.unit.cli.conftest import Shell
 
 
@@ -103,3 +105,15 @@ def test_wait_with_json_tells_the_job_though_it_did_not_complete(shop: Shell, jo
     assert (result.exit_code, jobs.handle(answer["id"]).fetch().name) == (1, "send")
     assert "result" not in answer
     assert answer["error"] in result.stderr
+
+
+def test_a_store_without_results_refuses_to_be_waited_for_before_anything_is_enqueued(
+    shop: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteStore, "capabilities", SqliteStore.capabilities & ~Capability.RESULTS)
+
+    waited = shop("enqueue", "--wait=1s", "send", '["a@example.org"]')
+
+    assert waited.exit_code == 2
+    assert "keeps no results to wait for: it lacks RESULTS; leave out --wait" in waited.stderr
+    assert shop.answer("jobs", "list") == []

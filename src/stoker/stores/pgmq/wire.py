@@ -193,7 +193,7 @@ def read_claim(queue: str, row: Sequence[Any], token: Token) -> Claim:
         token,
         name,
         queue,
-        notes.args if notes.args is not None else msgspec.json.format(args, indent=-1),
+        notes.args if notes.args is not None else _given(args),
         0,
         notes.max_attempts,
         reads,
@@ -211,6 +211,11 @@ def read_claim(queue: str, row: Sequence[Any], token: Token) -> Claim:
     )
 
 
+def _given(args: str) -> str:
+    """Give arguments as handlers take them: Rust writes those of a worker without any, ``()``, as null."""
+    return "{}" if args == "null" else msgspec.json.format(args, indent=-1)
+
+
 def read_stored(queue: str, row: Sequence[Any]) -> StoredJob | None:
     """Read a message as it is shown: what `finding.SEEN` gives; None for what is no job."""
     id, reads, enqueued, due, name, args, text, state, worker, started = row
@@ -225,7 +230,7 @@ def read_stored(queue: str, row: Sequence[Any]) -> StoredJob | None:
         name=name,
         queue=queue,
         state=notes.state or state_of(state),
-        args=notes.args if notes.args is not None else msgspec.json.format(args or "null", indent=-1),
+        args=notes.args if notes.args is not None else _given(args or "null"),
         priority=0,
         max_attempts=notes.max_attempts,
         starts=reads,

@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
-from stoker.core.job import NewJob
+from stoker.core.job import NewJob, new_token
 from stoker.errors import EnqueueError
-from stoker.stores.pgmq.wire import job_id, messages, parted
+from stoker.stores.pgmq.wire import job_id, messages, parted, read_claim
 
 
 def test_a_message_has_roadsters_three_parts_and_nothing_else() -> None:
@@ -77,3 +77,9 @@ def test_an_id_names_the_queue_and_the_message() -> None:
     assert job_id("mail", 7) == "mail:7"
     assert parted(job_id("mail", 7)) == ("mail", 7)
     assert [parted(job_id(*pair)) for pair in (("mail", "x"), ("", 7), ("a", "1" * 19))] == [None, None, None]
+
+
+def test_a_null_is_no_arguments_as_rust_writes_them() -> None:
+    claim = read_claim("python", (17, 1, 0, 0, "Tidy", "null", "{}"), new_token())
+
+    assert (claim.args, claim.defect) == ("{}", None)

@@ -16,7 +16,7 @@ from stoker.stores.holding.text import edited
 from stoker.stores.sidekiq.failing import ended
 from stoker.stores.sidekiq.urls import parse
 from stoker.stores.sidekiq.versions import packed_trace, trace_of
-from stoker.stores.sidekiq.wire import heads, read_claim
+from stoker.stores.sidekiq.wire import args_of, heads, read_claim, read_payload
 
 NOW = 1_700_000_000 * SECOND
 RUBY = (
@@ -128,6 +128,12 @@ def test_roadsters_envelope_is_opened_and_closed() -> None:
 
     (envelope,) = written(NewJob("Mail", '{"to":"x"}'), "roadster")["args"]
     assert (envelope["metadata"]["worker_name"], envelope["args"]) == ("Mail", {"to": "x"})
+
+
+def test_a_null_in_roadsters_envelope_is_no_arguments() -> None:
+    job = read_payload(b'{"class":"Tidy","args":[{"metadata":{"id":7,"worker_name":"Tidy"},"args":null}]}')
+
+    assert args_of(job) == b"{}"
 
 
 def test_a_hash_that_only_looks_like_an_envelope_stays() -> None:
