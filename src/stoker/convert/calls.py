@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -32,8 +33,11 @@ _ADVICE: Final[Mapping[str, str]] = {
 }
 
 
-PRIORITISED: Final = frozenset({"apply_async", "set", "signature", "subtask", "send_task"})
-"""Calls that take a priority among their options."""
+WITH_OPTIONS: Final = frozenset({"apply_async", "set", "signature", "subtask", "send_task"})
+"""Calls that take a priority and an eta among their options."""
+
+NAIVE: Final = re.compile(r"\bdatetime\.(?:now|today)\(\)|\butcnow\(\)")
+"""A time that has no zone, as it is usually written."""
 
 
 class NotMoved(Exception):

@@ -10,7 +10,7 @@ from libcst import matchers as m
 
 from stoker.convert import asking, canvas, configuration
 from stoker.convert.bound import ASKED, of_request, of_task, retry
-from stoker.convert.calls import PRIORITISED, NotMoved, apply_async, arguments, priority
+from stoker.convert.calls import NAIVE, WITH_OPTIONS, NotMoved, apply_async, arguments, priority
 from stoker.convert.following import Following
 from stoker.convert.handles import Kind
 from stoker.convert.options import options_of
@@ -332,7 +332,7 @@ class Rewriter(Following):
             for decorator in function.decorators:
                 self._look_at_decorator(decorator)
         for call in self.source.every(cst.Call):
-            self._look_at_priority(call)
+            self._look_at_options(call)
         for attribute in self.source.every(cst.Attribute):
             if attribute not in self._settled:
                 self._look_at(attribute)
@@ -355,12 +355,14 @@ class Rewriter(Following):
             advice = "give the file that makes the Celery application too, or make it by Celery(…) where it is assigned"
             self._left(decorator, f"@{code(named)}: of which application this is a task was not found", advice)
 
-    def _look_at_priority(self, call: cst.Call) -> None:
+    def _look_at_options(self, call: cst.Call) -> None:
         moved = call in self._settled and call not in self.unconverted
-        if moved and isinstance(call.func, cst.Attribute) and call.func.attr.value in PRIORITISED:
-            value = keywords(call).get("priority")
-            if value is not None:
+        if moved and isinstance(call.func, cst.Attribute) and call.func.attr.value in WITH_OPTIONS:
+            options = keywords(call)
+            if (value := options.get("priority")) is not None:
                 self._note(call, priority(code(value)))
+            if (eta := options.get("eta")) is not None and NAIVE.search(code(eta)):
+                self._note(call, f"eta={code(eta)}: stoker refuses a time without a zone; write datetime.now(UTC)")
 
     def _look_at(self, node: cst.Attribute) -> None:
         verb = node.attr.value

@@ -288,3 +288,15 @@ def test_a_file_without_celery_does_not_change(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("import datetime\n\nprint( datetime )\n")
 
     assert convert([tmp_path]).files == []
+
+
+@pytest.mark.parametrize(
+    ("eta", "noted"), [("datetime.utcnow()", True), ("datetime.now()", True), ("datetime.now(UTC)", False)]
+)
+def test_an_eta_without_a_zone_is_noted_because_it_would_be_refused(tmp_path: Path, eta: str, noted: bool) -> None:
+    text, found = of(tmp_path, f"work.apply_async((1,), eta={eta} + timedelta(hours=1))\n")
+
+    assert text == f"work.using(at={eta} + timedelta(hours=1)).enqueue(1)"
+    assert [one.what for one in found.remarks if one.kind == "note" and "without a zone" in one.what] == [
+        f"eta={eta} + timedelta(hours=1): stoker refuses a time without a zone; write datetime.now(UTC)"
+    ] * noted
