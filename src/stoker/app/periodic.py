@@ -126,6 +126,10 @@ class Periodic:
         def decorate(job: J) -> J:
             if not isinstance(job, JobDefinition):
                 raise DefinitionError(f"periodic: {job!r} is no job; write @app.periodic(…) above @app.job")
+            if isinstance(args, str | bytes):
+                raise DefinitionError(
+                    f"periodic {name or job.name}: args is {args!r}; write a mapping by name, or a list by position"
+                )
 
             def draft() -> Draft[Any]:
                 return job.draft(**args) if isinstance(args, Mapping) else job.draft(*args)
@@ -180,9 +184,13 @@ def declared(
     job_name(f"periodic {name}: name", name)
     if unknown := options.keys() - PeriodicOptions.__annotations__.keys():
         known = ", ".join(PeriodicOptions.__annotations__)
-        raise DefinitionError(f"periodic {name}: unknown option {min(unknown)!r}; there are: every, args, {known}")
+        raise DefinitionError(
+            f"periodic {name}: unknown option {min(unknown)!r}; there are: every, name, args, {known}"
+        )
     if (missed := options.get("missed", "once")) not in MISSED:
         raise DefinitionError(f'periodic {name}: missed is {missed!r}; write "skip", "once" or "all"')
+    if not isinstance(at_start := options.get("run_on_start", False), bool):
+        raise DefinitionError(f"periodic {name}: run_on_start is {at_start!r}; write True or False")
     try:
         micros(options.get("jitter", 0), "jitter")
         rhythm = rhythm_of(when, every, options.get("tz", "UTC"), options.get("start"), options.get("end"))

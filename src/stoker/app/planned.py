@@ -5,19 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, cast
 
 from stoker.app.periodic import Declared, PeriodicOptions, declared
 from stoker.core.capability import Capability
-from stoker.errors import ConfigurationError, DefinitionError, EnqueueError
+from stoker.errors import ConfigurationError, DefinitionError, EnqueueError, UnknownJob
 from stoker.jobs.definition import JobDefinition
-from stoker.jobs.options import Defaults
+from stoker.jobs.options import Defaults, EnqueueOptions
 from stoker.runtime.plan import PeriodicPlan
 from stoker.stores.base import Store
 
 Find: TypeAlias = Callable[[str], JobDefinition[..., Any]]
 _OPTIONS: Final = frozenset(PeriodicOptions.__annotations__)
+_TIMES: Final = frozenset({"delay", "at", "transaction"})
 _LOCO: Final = frozenset({"run", "schedule", "cron", "shell", "run_on_start", "output", "tags"})
+
+
+def from_code(entries: Sequence[Declared], find: Find) -> Sequence[Declared]:
+    """Give the entries that code declared; ConfigurationError for one whose job another application defines."""
+    for entry in entries:
+        try:
+            find(entry.job.name)
+        except UnknownJob:
+            raise ConfigurationError(
+                f"periodic {entry.name}: this application has no job {entry.job.name!r}; "
+                "declare the entry at the application that defines it, or the job here with app.remote"
+            ) from None
+    return entries
 
 
 def from_settings(periodic: Mapping[str, object], scheduler: Mapping[str, object], find: Find) -> list[Declared]:
@@ -51,7 +66,18 @@ def _entry(key: str, name: str, said: object, find: Find) -> Declared:
     when, every, args = rest.pop("cron", None), rest.pop("every", None), rest.pop("args", {})
     job = rest.pop("job", name)
     options = {option: _option(f"{key}.{option}", option, rest.pop(option)) for option in _OPTIONS & rest.keys()}
+    _check_using(key, rest)
     return _declared(key, name, job, (when, every), args, rest, options, find)
+
+
+def _check_using(key: str, using: Mapping[str, object]) -> None:
+    if timed := _TIMES & using.keys():
+        raise ConfigurationError(f"{key}: {min(timed)} has no meaning for a periodic job")
+    if unknown := using.keys() - EnqueueOptions.__annotations__.keys():
+        known = ["cron", "every", "job", "args", *sorted(_OPTIONS | EnqueueOptions.__annotations__.keys() - _TIMES)]
+        near = get_close_matches(min(unknown), known, n=1)
+        advice = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigurationError(f"{key}: unknown key {min(unknown)!r}; {advice}There are: {', '.join(known)}")
 
 
 def _loco_entry(key: str, name: str, said: object, find: Find) -> Declared:

@@ -231,12 +231,13 @@ class Stoker(JobRegistry[S], Generic[S]):
 
     def periodic_entries(self) -> list[Declared]:
         """Give the periodic entries that code and settings declare; ConfigurationError says what is wrong with one."""
-        from stoker.app.planned import from_settings
+        from stoker.app.planned import from_code, from_settings
 
         settings = self.settings
+        coded = from_code(self.periodic.declared, self.get)
         written = from_settings(settings.periodic, settings.scheduler.jobs, self.get)
         # What the settings say of an entry goes before the code, as for everything else.
-        return list({entry.name: entry for entry in (*self.periodic.declared, *written)}.values())
+        return list({entry.name: entry for entry in (*coded, *written)}.values())
 
     # -- batches and workflows ---------------------------------------------------------------------------------------
 

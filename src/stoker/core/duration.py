@@ -57,7 +57,9 @@ def keep_micros(value: Keep, what: str = "keep") -> int | None:
 
 
 def instant_micros(at: datetime, what: str = "at") -> int:
-    """Give an aware datetime as microseconds since the epoch; a naive one is a ConfigurationError."""
+    """Give an aware datetime as microseconds since the epoch; ConfigurationError for anything else."""
+    if not isinstance(at, datetime):
+        raise ConfigurationError(f"{what}: {at!r} is no datetime; write {what}=datetime(…, tzinfo=UTC)")
     if at.tzinfo is None:
         raise ConfigurationError(
             f"{what}: {at!r} has no time zone; write {what}=datetime(…, tzinfo=UTC) or use delay= instead"

@@ -349,6 +349,10 @@ def _joined(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 def _checked(options: Mapping[str, object], checks: Mapping[str, Any], job: str) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for name, value in options.items():
+        if name not in checks and name in JOB_CHECKS:
+            raise DefinitionError(f"{job}: {name}= belongs to the job, not to one enqueue: @app.job({name}=…)")
+        if name not in checks and name in ENQUEUE_CHECKS:
+            raise DefinitionError(f"{job}: {name}= belongs to an enqueue, not to the job: {job}.using({name}=…)")
         if name not in checks:
             from stoker.jobs.spellings import advice
 

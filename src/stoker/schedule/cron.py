@@ -42,6 +42,14 @@ def looks_like_cron(text: str) -> bool:
     return len(fields) in (5, 6, 7) and all(map(_FIELD.fullmatch, fields))
 
 
+def odd_field(text: str) -> str | None:
+    """Give the field for which a text is no cron although it has a star, which words never have."""
+    fields = text.split()
+    if "*" not in fields or len(fields) not in (5, 6, 7):
+        return None
+    return next((field for field in fields if not _FIELD.fullmatch(field)), None)
+
+
 def normal(text: str) -> str:
     """Give cron of five or six fields for cron as people write it; ConfigurationError says what is wrong.
 

@@ -10,7 +10,7 @@ import msgspec
 
 from stoker.core.duration import SECOND, Duration, instant_micros, micros
 from stoker.errors import ConfigurationError
-from stoker.schedule.cron import ALIASES, Cron, looks_like_cron, normal
+from stoker.schedule.cron import ALIASES, Cron, looks_like_cron, normal, odd_field
 from stoker.schedule.english import cron_of
 from stoker.schedule.zones import zone_of
 
@@ -103,6 +103,10 @@ def rhythm_of(
     last = None if end is None else instant_micros(end, "end")
     if first is not None and last is not None and last < first:
         raise ConfigurationError(f"end: {end} is before start: {start}")
+    if not isinstance(tz, str):
+        raise ConfigurationError(f'tz: {tz!r} is no text; write the zone\'s name, e.g. tz="Europe/Berlin"')
+    if not isinstance(when, str | None):
+        raise ConfigurationError(f'{when!r} is no text; write cron or words, or every="5m"')
     zone_of(tz)
     text = "" if when is None else when.strip()
     if text.lower().startswith("@every "):
@@ -120,6 +124,8 @@ def _cron(text: str) -> str:
         raise ConfigurationError(f"{text!r} is no alias; there are {', '.join(ALIASES)}, @every DURATION")
     if text.startswith("@") or looks_like_cron(text):
         return normal(text)
+    if (odd := odd_field(text)) is not None:
+        raise ConfigurationError(f"cron {text!r}: {odd!r} is not understood; it takes numbers, names, * / , - L and #")
     if text[:1] in "*/" or not any(map(str.isalpha, text)):
         raise ConfigurationError(f"cron {text!r}: it must have five fields, or six with the seconds first")
     return normal(cron_of(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -99,6 +100,12 @@ def test_two_entries_of_one_name_are_refused() -> None:
         ({"when": "@daily", "every": "5m"}, "say when"),
         ({"every": "100ms"}, "the shortest is 1s"),
         ({"when": "@daily", "name": "a b"}, "a b"),
+        ({"when": 5}, "5 is no text; write cron or words"),
+        ({"when": "@daily", "tz": ZoneInfo("Europe/Berlin")}, 'write the zone\'s name, e.g. tz="Europe/Berlin"'),
+        ({"when": "@daily", "end": "2027-01-31"}, "end: '2027-01-31' is no datetime"),
+        ({"when": "@daily", "run_on_start": "yes"}, "run_on_start is 'yes'; write True or False"),
+        ({"when": "@daily", "args": "ann"}, "args is 'ann'; write a mapping by name, or a list by position"),
+        ({"when": "H 3 * * *"}, "cron 'H 3 \\* \\* \\*': 'H' is not understood; it takes numbers"),
     ],
 )
 def test_what_is_wrong_is_named_at_once(said: dict[str, Any], complaint: str) -> None:
@@ -126,6 +133,15 @@ def test_a_draft_with_a_time_of_its_own_is_refused() -> None:
     for options in wrong:
         with pytest.raises(DefinitionError, match="have no meaning for a periodic job"):
             app.periodic("@daily", app.get("report").using(**options).draft(), name="x")
+
+
+def test_an_entry_of_a_job_that_the_application_lacks_is_refused_by_the_check() -> None:
+    other: Stoker[Any] = Stoker("memory://")
+    foreign = other.job(name="foreign")(lambda: None)
+    app = make()
+    app.periodic("@daily", foreign.draft(), name="elsewhere")
+    with pytest.raises(ConfigurationError, match="periodic elsewhere: this application has no job 'foreign'"):
+        app.check()
 
 
 def test_arguments_that_do_not_fit_are_found_by_the_check() -> None:
@@ -170,7 +186,10 @@ def test_jobs_of_locos_scheduler_are_entries() -> None:
         ({"periodic": {"report": {"cron": 5}}}, "periodic.report.cron: 5 is not a text"),
         ({"periodic": {"report": {"cron": "@daily", "args": "x"}}}, "periodic.report.args: write a mapping"),
         ({"periodic": {"report": {"cron": "@daily", "start": "soon"}}}, "periodic.report.start: 'soon' is no time"),
-        ({"periodic": {"report": {"cron": "@daily", "colour": "red"}}}, "unknown option 'colour'"),
+        ({"periodic": {"report": {"cron": "@daily", "colour": "red"}}}, "periodic.report: unknown key 'colour'"),
+        ({"periodic": {"report": {"cron": "@daily", "mised": "all"}}}, "unknown key 'mised'; did you mean 'missed'"),
+        ({"periodic": {"report": {"cron": "@daily", "delay": "5s"}}}, "delay has no meaning for a periodic job"),
+        ({"periodic": {"report": {"cron": "@daily", "run_on_start": "yes"}}}, "periodic.report: .*write True or False"),
         ({"scheduler": {"jobs": {"a": {"run": "ls", "shell": True}}}}, "shell commands are not run"),
         ({"scheduler": {"jobs": {"a": {"run": "report x", "schedule": "daily"}}}}, "write NAME:VALUE"),
         ({"scheduler": {"jobs": {"a": {"run": "report", "when": "daily"}}}}, "unknown key 'when'"),
