@@ -348,6 +348,32 @@ def test_steps_that_wait_for_each_other_are_refused(rig: Rig) -> None:
         a.after(a)
 
 
+def test_the_circle_is_named_with_each_of_its_steps_once(rig: Rig) -> None:
+    @rig.app.job
+    async def step() -> None: ...
+
+    flow = Workflow()
+    a, b = flow.add(step), flow.add(step)
+    b.after(a)
+    with pytest.raises(WorkflowError, match="a circle: step → step-2 → step wait for each other"):
+        a.after(b)
+
+
+def test_a_chain_may_have_as_many_steps_as_a_workflow_and_dense_layers_are_wired_at_once(rig: Rig) -> None:
+    @rig.app.job
+    async def step() -> None: ...
+
+    assert len(chain(*[step.draft() for _ in range(1000)]).steps) == 1000
+
+    flow, layer = Workflow(), [Workflow().add(step)][:0]
+    for _ in range(30):  # as many ways through it as no search could follow one by one
+        layer_before, layer = layer, [flow.add(step) for _ in range(5)]
+        for one in layer:
+            one.after(*layer_before)
+    with pytest.raises(WorkflowError, match="a circle"):
+        next(iter(flow.steps.values())).after(layer[0])
+
+
 def test_what_a_workflow_cannot_hold_is_refused(rig: Rig) -> None:
     @rig.app.job
     async def step(n: int = 0) -> int:
@@ -357,6 +383,12 @@ def test_what_a_workflow_cannot_hold_is_refused(rig: Rig) -> None:
     async def takes(values: dict[str, int]) -> None: ...
 
     flow, other = Workflow(), Workflow()
+    with pytest.raises(WorkflowError, match=r"not <draft of step {}>: write flow.add\(job, …\)"):
+        flow.add(step.draft())  # type: ignore[arg-type]
+    with pytest.raises(WorkflowError, match="argument `1` is <step step>; give what it returns: .result"):
+        flow.add(step, Workflow().add(step))  # type: ignore[arg-type]
+    with pytest.raises(WorkflowError, match="only a workflow is started, not <draft of step {}>"):
+        rig.app.start(step.draft())  # type: ignore[arg-type]
     with pytest.raises(WorkflowError, match="no step of this workflow"):
         flow.add(step, other.add(step).result)
     with pytest.raises(WorkflowError, match="unique=False"):

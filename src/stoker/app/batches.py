@@ -140,7 +140,11 @@ def _edges(step: Step[Any]) -> tuple[Edge, ...]:
 
 
 def drafts_of(flow: Workflow) -> list[Draft[Any]]:
-    """Give the drafts of all steps; WorkflowError where there are none."""
+    """Give the drafts of all steps; WorkflowError where there are none, or for what is no workflow."""
+    if not isinstance(flow, Workflow):
+        raise WorkflowError(
+            f"only a workflow is started, not {flow!r}: write chain({flow!r}), or enqueue a job by itself"
+        )
     if not flow.steps:
         raise WorkflowError(f"{flow!r} has no steps: add some with flow.add(job, …)")
     return [step.draft for step in flow.steps.values()]

@@ -45,6 +45,10 @@ class Step(Generic[R_co]):
         """Its name within the workflow: the job's, with a number where there are several."""
         self.draft = draft
         self.needs: list[Need] = list(needs)
+        self.awaited = False
+        """Whether some step waits for this one."""
+        for need in needs:
+            need.step.awaited = True
 
     @property
     def result(self) -> R_co:
@@ -70,11 +74,10 @@ class Step(Generic[R_co]):
             check_own(self._steps, step, self.key)
             if on_failure not in ("stop", "continue", "skip"):
                 raise WorkflowError(f"step {self.key}: on_failure is {on_failure!r}; it must be stop, continue or skip")
-            if path := _path(step, self):
-                raise WorkflowError(
-                    f"a circle: {' → '.join([self.key, *path])} → {self.key} wait for each other; leave one out"
-                )
+            if circle := _circle(step, self):
+                raise WorkflowError(f"a circle: {' → '.join(circle)} wait for each other; leave one out")
             self.needs.append(Need(step, on_failure))
+            step.awaited = True
         return self
 
     def __repr__(self) -> str:
@@ -100,7 +103,9 @@ def needs_of(given: Mapping[str, object]) -> list[Need]:
 
 
 def refuse_hidden(job: str, name: str | int, value: object) -> None:
-    """Raise WorkflowError where a result is hidden inside a value that is sent as it is."""
+    """Raise WorkflowError where a result is hidden inside a value that is sent as it is, or a step stands for it."""
+    if isinstance(value, Step):
+        raise WorkflowError(f"{job}: argument `{name}` is {value!r}; give what it returns: .result or .result_or_none")
     inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
     for one in inside:
         if isinstance(one, Passed):
@@ -117,11 +122,22 @@ def check_own(steps: Mapping[str, Step[Any]], step: Step[Any], asking: str) -> N
         raise WorkflowError(f"step {asking} cannot wait for {step!r}: it is no step of this workflow")
 
 
-def _path(start: Step[Any], end: Step[Any]) -> list[str]:
-    """Give the steps by which one waits for another, itself first; none if it does not."""
-    if start is end:
-        return [start.key]
-    for need in start.needs:
-        if path := _path(need.step, end):
-            return [start.key, *path]
+def _circle(start: Step[Any], end: Step[Any]) -> list[str]:
+    """Give the steps of the circle that ``end`` waiting for ``start`` would make; none if it makes none."""
+    # Most steps are wired once and before anybody waits for them: then there is nothing to look through.
+    if start is not end and not end.awaited:
+        return []
+    came_from: dict[Step[Any], Step[Any]] = {start: end}
+    to_see = [start]
+    while to_see:
+        step = to_see.pop()
+        if step is end:
+            keys = [step.key]
+            while (step := came_from[step]) is not end:
+                keys.append(step.key)
+            return [end.key, *reversed(keys)]
+        for need in step.needs:
+            if need.step not in came_from:
+                came_from[need.step] = step
+                to_see.append(need.step)
     return []

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from stoker.errors import WorkflowError
+from stoker.jobs.definition import JobDefinition
 from stoker.jobs.draft import Draft
 from stoker.jobs.options import Defaults
 from stoker.jobs.passing import Need, Step, check_own, needs_of
 
 if TYPE_CHECKING:
     from stoker.core.flow import Policy
-    from stoker.jobs.definition import JobDefinition
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +44,8 @@ class Workflow:
         Options go with `using`: ``flow.add(resize.using(queue="images"), fetch.result)``. Raises ArgumentsError as
         `draft` does, WorkflowError for results where none can be taken.
         """
+        if not isinstance(job, JobDefinition):
+            raise WorkflowError(f"a step is a job and its arguments, not {job!r}: write flow.add(job, …)")
         text, given = job.encode_around(args, kwargs)
         needs = needs_of(given)
         for need in needs:
