@@ -383,11 +383,11 @@ def test_what_a_workflow_cannot_hold_is_refused(rig: Rig) -> None:
     async def takes(values: dict[str, int]) -> None: ...
 
     flow, other = Workflow(), Workflow()
-    with pytest.raises(WorkflowError, match=r"not <draft of step {}>: write flow.add\(job, …\)"):
+    with pytest.raises(WorkflowError, match=r"not <draft of step \{\}>: write flow.add\(job, …\)"):
         flow.add(step.draft())  # type: ignore[arg-type]
-    with pytest.raises(WorkflowError, match="argument `1` is <step step>; give what it returns: .result"):
+    with pytest.raises(WorkflowError, match=r"argument `1` is <step step>; give what it returns: \.result"):
         flow.add(step, Workflow().add(step))  # type: ignore[arg-type]
-    with pytest.raises(WorkflowError, match="only a workflow is started, not <draft of step {}>"):
+    with pytest.raises(WorkflowError, match=r"only a workflow is started, not <draft of step \{\}>"):
         rig.app.start(step.draft())  # type: ignore[arg-type]
     with pytest.raises(WorkflowError, match="no step of this workflow"):
         flow.add(step, other.add(step).result)
