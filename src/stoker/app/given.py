@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stoker.core.duration import Keep, keep_micros, micros
 from stoker.core.limits import Rule
+from stoker.errors import ConfigurationError
 from stoker.jobs.checks import FOREVER
 from stoker.jobs.limits import queue_rule, rate_of
 from stoker.jobs.options import Defaults, Retention
@@ -60,9 +61,11 @@ def _rules(name: str, queue: PoolSettings) -> tuple[Rule, ...]:
 def given_settings(
     url: str | None, settings: Mapping[str, object] | None, stores: Mapping[str, str] | None, retiring: Sequence[str]
 ) -> dict[str, object]:
-    """Put the constructor's arguments in the shape of a settings file."""
+    """Put the constructor's arguments in the shape of a settings file; ConfigurationError for two default stores."""
     given: dict[str, object] = dict(settings or {})
     named = dict(stores or {})
+    if url and "default" in named:
+        raise ConfigurationError("Stoker(url, stores={'default': …}): the default store is said twice; leave out one")
     default = url or named.pop("default", None)
     if default is not None:
         given["queue"] = {**_section(given, "queue"), "uri": default}

@@ -43,6 +43,7 @@ from stoker.core.override import Overriding
 from stoker.core.periodic import Entries, Entry, NewEntry, Tick
 from stoker.core.settlement import Settled, Settlement
 from stoker.errors import ConfigurationError, EnqueueError, NotSupported
+from stoker.stores.words import REFUSED
 
 T = TypeVar("T")
 MOST_JOBS = 10_000
@@ -410,7 +411,8 @@ class Store(ABC):
         return capability in self.capabilities
 
     def _refuse(self, verb: str, capability: Capability) -> NoReturn:
-        raise NotSupported(f"{self.url} cannot {verb}: it lacks {capability.name}", store=self.url, verb=verb)
+        asked = REFUSED.get(verb, verb)
+        raise NotSupported(f"{self.url} cannot {asked}: it lacks {capability.name}", store=self.url, verb=verb)
 
 
 def check_tick(jobs: Sequence[NewJob]) -> None:

@@ -109,6 +109,11 @@ def test_the_default_store_cannot_retire_and_the_error_says_what_to_do() -> None
         load(environ={}, overrides={"stores": {"old": {"uri": "memory://"}}, "retiring": ["default"]})
 
 
+def test_two_default_stores_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="said twice"):
+        Stoker("memory://", stores={"default": "sqlite:///jobs.sqlite3"})
+
+
 def test_a_store_has_its_own_queues_or_those_of_all() -> None:
     settings = load(
         environ={},

@@ -6,6 +6,7 @@ import pytest
 
 from stoker import Stoker
 from stoker.core.capability import Capability
+from stoker.stores.base import Store
 from stoker.stores.sqlite.store import SqliteStore
 from tests.unit.cli.conftest import Shell
 
@@ -174,3 +175,12 @@ def test_of_a_store_that_does_not_know_its_workers_nothing_is_said_of_them(
     examined = shop("doctor").stdout
     assert "ok    default  workers: this store does not know them" in examined
     assert "no live worker" not in examined
+
+
+def test_a_refusal_says_in_words_what_the_store_cannot_do(shop: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SqliteStore, "entries", Store.entries)
+
+    refused = shop("periodic", "list")
+
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith(" cannot list periodic entries: it lacks TICK\n")
