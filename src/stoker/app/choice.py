@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Annotated, Final, TypedDict
 
 import msgspec
+
+from stoker.core.duration import SECOND, Duration, micros
+from stoker.errors import ConfigurationError
 
 
 class WorkOptions(TypedDict, total=False):
@@ -26,8 +29,11 @@ class WorkOptions(TypedDict, total=False):
     """Jobs running at once in the shared pool."""
     periodic: bool
     """Whether it sees to periodic jobs too; it does unless told otherwise."""
-    grace: float
-    """Seconds that running jobs have when the worker stops."""
+    grace: Duration
+    """How long running jobs have when the worker stops."""
+
+
+_LISTS: Final = ("queues", "exclude_queues", "names", "exclude_names", "tags")
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -41,11 +47,23 @@ class Choice(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] | None = None
     all_tags: bool = False
     strict_order: bool = False
-    concurrency: int | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] | None = None
     grace: float | None = None
     periodic: bool = True
 
     @classmethod
     def of(cls, options: WorkOptions) -> Choice:
-        """Make it of keyword options."""
-        return msgspec.convert(dict(options), cls)
+        """Make it of keyword options; ConfigurationError names the one that will not do."""
+        given = dict(options)
+        for name, value in given.items():
+            if name not in cls.__struct_fields__:
+                there = ", ".join(cls.__struct_fields__)
+                raise ConfigurationError(f"work: unknown option {name!r}; there are: {there}")
+            if isinstance(value, str) and name in _LISTS:
+                raise ConfigurationError(f"work: {name}={value!r} is one text: write a list, {name}=[{value!r}]")
+        if (grace := options.get("grace")) is not None:
+            given["grace"] = micros(grace, "work: grace") / SECOND
+        try:
+            return msgspec.convert(given, cls)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"work: {error}") from None

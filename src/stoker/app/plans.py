@@ -11,6 +11,7 @@ from stoker.app.choice import Choice
 from stoker.core.duration import micros
 from stoker.core.routes import LONGEST_TAG, is_tag
 from stoker.errors import ConfigurationError
+from stoker.jobs import checks
 from stoker.jobs.definition import JobDefinition
 from stoker.runtime.plan import PoolPlan, WorkerPlan
 from stoker.settings import Settings, StoreSettings, WorkerSettings
@@ -97,7 +98,7 @@ def _chosen_queues(used: Iterable[str], settings: Settings, choice: Choice) -> t
             name, colon, number = text.partition(":")
             if colon and (not number.isdigit() or int(number) < 1):
                 raise ConfigurationError(f"queue {text!r}: write NAME or NAME:SLOTS, e.g. mail:10")
-            queues.append(name)
+            queues.append(checks.queue("queue", name))
             if colon:
                 own[name] = int(number)
     kept = tuple(dict.fromkeys(queue for queue in queues if queue not in choice.exclude_queues))

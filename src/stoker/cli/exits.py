@@ -90,7 +90,8 @@ def _tell_usage(error: click.ClickException) -> int:
         error.show()
         return ExitCode.WRONG_USE
     context = error.ctx if isinstance(error, click.UsageError) else None
-    message = " ".join(error.format_message().split())
+    # What click calls its types is no word for people.
+    message = " ".join(error.format_message().replace("a valid integer range", "an integer").split())
     hint = f" ({context.command_path} --help)" if context else ""
     click.echo(f"stoker: {message[:1].lower()}{message[1:].removesuffix('.')}{hint}", err=True)
     return ExitCode.WRONG_USE if isinstance(error, click.UsageError) else ExitCode.FAILURE

@@ -29,15 +29,19 @@ def record_of(job: StoredJob) -> JobRecord[Any]:
 
 def row_of(record: JobRecord[Any]) -> tuple[object, ...]:
     """Give a job's row under COLUMNS."""
-    # A job that has ended is in no further attempt.
-    attempt = f"{min(record.attempt, record.max_attempts)}/{record.max_attempts}"
+    attempt = f"{_attempt(record)}/{record.max_attempts}"
     error = _short(record.errors[-1]) if record.errors else ""
     return (record.id, record.name, record.queue, record.state.value, attempt, _when(record), error)
 
 
+def _attempt(record: JobRecord[Any]) -> int:
+    # A job that has ended is in no further attempt.
+    return min(record.attempt, record.max_attempts)
+
+
 def print_record(record: JobRecord[Any]) -> None:
     """Print all that is known of a job."""
-    plain = record.to_json()
+    plain = {**record.to_json(), "attempt": _attempt(record)}
     errors = plain.pop("errors")
     width = max(map(len, plain))
     for key, value in plain.items():

@@ -9,7 +9,7 @@ import pytest
 from stoker import Stoker
 from stoker.app.choice import Choice
 from stoker.app.plans import plan_worker
-from stoker.errors import ConfigurationError, EnqueueError
+from stoker.errors import ConfigurationError, DefinitionError, EnqueueError
 
 
 def two_stores() -> Stoker[None]:
@@ -103,3 +103,32 @@ def test_the_default_queue_is_served_unasked_only_where_nobody_elses_jobs_can_be
     settings, jobs = app.settings, app.performable
     assert plan_worker(jobs, settings, Choice()).queues == ("default", "python")
     assert plan_worker(jobs, settings, Choice(), selective=False).queues == ("python",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"queue": ["mail"]}, "work: unknown option 'queue'; there are: queues, exclude_queues"),
+        ({"processes": 2}, "work: unknown option 'processes'"),
+        ({"queues": "mail"}, r"work: queues='mail' is one text: write a list, queues=\['mail'\]"),
+        ({"tags": "gpu"}, "work: tags='gpu' is one text"),
+        ({"concurrency": 0}, "work: Expected `int` >= 1 - at `\\$.concurrency`"),
+        ({"concurrency": "5"}, "work: Expected `int . null`, got `str`"),
+        ({"grace": -1}, "work: grace: -1 is out of range"),
+        ({"grace": "soon"}, "work: grace: 'soon' is not a duration"),
+        ({"queues": ["m l"]}, "queue: 'm l': write"),
+    ],
+)
+def test_what_a_worker_is_told_in_code_is_checked(options: Any, message: str) -> None:
+    app = Stoker("sqlite:///jobs.sqlite3")
+    app.job(name="note")(print_nothing)
+    with pytest.raises((ConfigurationError, DefinitionError), match=message):
+        app.work(until_empty=True, **options)
+
+
+def test_grace_is_a_duration() -> None:
+    assert Choice.of({"grace": "1m"}).grace == 60.0
+    assert Choice.of({"grace": 2.5}).grace == 2.5
+
+
+def print_nothing() -> None: ...

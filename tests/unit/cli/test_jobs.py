@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from stoker import State, Stoker, chain
+from stoker.cli.records import print_record
 from stoker.core.job import new_token
 from stoker.core.lines import AttemptLog, LogLine, written
 from stoker.core.note import Note
+from stoker.testing import sandbox
 from tests.unit.cli.conftest import Shell
 
 
@@ -68,6 +71,21 @@ def test_show_gives_one_record(shop: Shell, jobs: Stoker[None]) -> None:
 
     assert shop.answer("jobs", "show", id)["args"] == {"to": "0@example.org"}
     assert '{"to": "0@example.org"}' in shop("jobs", "show", id).stdout
+
+
+def test_a_job_that_has_ended_is_shown_in_its_last_attempt(capsys: pytest.CaptureFixture[str]) -> None:
+    app = Stoker("memory://")
+
+    @app.job(max_attempts=1)
+    def fail() -> None:
+        raise ValueError("no")
+
+    with sandbox(app) as box:
+        handle = fail.enqueue()
+        box.drain(raise_errors=False)
+        print_record(handle.fetch())
+    shown = capsys.readouterr().out
+    assert re.search(r"^attempt +1$", shown, re.MULTILINE)
 
 
 def test_show_tells_how_far_a_job_has_come(shop: Shell, jobs: Stoker[None]) -> None:
