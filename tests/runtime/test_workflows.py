@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -329,6 +330,42 @@ async def test_workers_that_died_before_they_saw_to_a_batch_are_made_up_for(rig:
     assert len(jobs(rig, "step")) == 1
     async with rig.working(until_empty=True):
         await rig.until(lambda: batch.progress().success)
+
+
+async def test_until_empty_does_not_end_between_the_end_of_a_step_and_the_beginning_of_the_next(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+
+    @rig.app.job
+    async def step(number: int) -> None:
+        done.append(number)
+
+    batch = rig.app.start(chain(*[step.draft(number) for number in range(4)]))
+    arun = rig.store.arun
+
+    answered = asyncio.Event()
+    answered.set()
+
+    async def between(command: Any, **options: Any) -> Any:
+        """Perform the next step while it is asked what there is, and move the workflow on after the answer only."""
+        if command.name == "any":
+            answered.clear()
+            await rig.settle_down()
+            rig.clock.advance("3s")  # it looks for more, finds nothing and is idle
+            await rig.settle_down()
+            answer = await arun(command, **options)
+            answered.set()
+            return answer
+        if command.name == "advance":
+            await answered.wait()
+        return await arun(command, **options)
+
+    monkeypatch.setattr(rig.store, "arun", between)
+    await rig.drive(asyncio.ensure_future(rig.make().run(until_empty=True)))
+
+    assert done == [0, 1, 2, 3]
+    assert batch.progress().success
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

@@ -279,13 +279,16 @@ class Worker:
         plan = self.plan
         while True:
             await self._fetcher.idle.wait()
+            performed = self.performed
             await self._settler.flush()
             await self._advancer.flush()
             try:
                 await self._advancer.sweep()
                 await self.routes.learn()
                 question = self.store.any(plan.queues, self._breakers.names, self.routes.known)
-                if not await self.store.arun(question) and self._fetcher.idle.is_set():
+                empty = not await self.store.arun(question)
+                # What ended here meanwhile may bring about more: a store looked empty before its workflow had moved on.
+                if empty and self._fetcher.idle.is_set() and self.performed == performed:
                     return
             except StoreError:
                 pass  # the fetcher reports it and waits longer each time
