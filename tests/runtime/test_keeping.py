@@ -142,7 +142,7 @@ async def test_only_so_many_finished_jobs_of_a_name_stay_the_newest(rig: Rig) ->
     stays = other.enqueue()
     waiting = busy.using(delay="1h").enqueue(9)
     async with rig.working():
-        await rig.pass_time(65)
+        await rig.pass_time(70)
 
     assert ids(rig) == [*(job.id for job in jobs[-3:]), stays.id, waiting.id]
 

@@ -267,6 +267,11 @@ class _Gathering(_Connection):  # type: ignore[misc]
         if self._transport is not None:  # else the connection has ended meanwhile
             self._transport.write(b"".join(data))
 
+    def cut(self) -> None:
+        """End it without a farewell."""
+        if self._transport is not None:
+            self._transport.abort()
+
 
 class Link:
     """One connection."""
@@ -332,7 +337,10 @@ class Link:
         """End it."""
         if self.alive:
             self._raw.close()
-            await asyncio.wait((self.ended,), timeout=2)
+            _, silent = await asyncio.wait((self.ended,), timeout=2)
+            if silent:  # a broker in alarm does not read from who has published
+                self._raw.cut()
+                await asyncio.wait((self.ended,), timeout=2)
 
     def _block(self, _raw: Any, frame: Any) -> None:
         self.blocked = str(frame.method.reason)

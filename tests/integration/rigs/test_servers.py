@@ -16,7 +16,7 @@ import redis
 
 from tests.rigs.postgres import Postgres
 from tests.rigs.processes import ROOT, until
-from tests.rigs.servers import running
+from tests.rigs.servers import make, running
 from tests.rigs.shared import Landlord, Tenant
 from tests.rigs.valkey import Valkey
 from tests.rigs.valkey_groups import ValkeyCluster, ValkeySentinel
@@ -62,9 +62,14 @@ def test_a_server_whose_starter_is_killed_ends_too(tmp_path: Path) -> None:
         create_connection(("127.0.0.1", urlsplit(url).port or 0))
 
 
-def test_pgbouncer_gives_each_transaction_any_connection(pgbouncer_url: str) -> None:
-    url, _, _ = pgbouncer_url.partition("?")
-    with psycopg.connect(url, prepare_threshold=None) as first, psycopg.connect(url, prepare_threshold=None) as second:
+@pytest.mark.usefixtures("pgbouncer_server")  # which says what is missing where there is none
+def test_pgbouncer_gives_each_transaction_any_connection() -> None:
+    # One of its own: the shared one has connections of other tests to give.
+    with (
+        running(make("pgbouncer")) as server,
+        psycopg.connect(server.url, prepare_threshold=None) as first,
+        psycopg.connect(server.url, prepare_threshold=None) as second,
+    ):
         pids = {talk.execute("select pg_backend_pid()").fetchone() for talk in (first, second)}
         assert len(pids) == 2
         first.rollback()

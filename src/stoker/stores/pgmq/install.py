@@ -17,7 +17,10 @@ from stoker.errors import SchemaOutdated
 
 VERSION: Final = "1.13.0"
 _PGMQ: Final = f"pgmq {VERSION}"
-_INSTALLED: Final = "SELECT to_regprocedure('pgmq.create(text)') IS NOT NULL"
+# Not by to_regprocedure: a session may remember that there was none before somebody else made it.
+_INSTALLED: Final = """
+SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'create' AND pronamespace IN (
+    SELECT oid FROM pg_namespace WHERE nspname = 'pgmq'))"""
 # The crate's: whoever installs or upgrades holds it.
 _THEIR_LOCK: Final = "SELECT pg_advisory_xact_lock(-9223372036854771659)"
 _THEIR_TABLE: Final = """

@@ -193,7 +193,7 @@ def read_claim(queue: str, row: Sequence[Any], token: Token) -> Claim:
         token,
         name,
         queue,
-        notes.args if notes.args is not None else _given(args),
+        notes.args if notes.args is not None else _given(args, notes),
         0,
         notes.max_attempts,
         reads,
@@ -211,9 +211,11 @@ def read_claim(queue: str, row: Sequence[Any], token: Token) -> Claim:
     )
 
 
-def _given(args: str) -> str:
+def _given(args: str, notes: Notes) -> str:
     """Give arguments as handlers take them: Rust writes those of a worker without any, ``()``, as null."""
-    return "{}" if args == "null" else msgspec.json.format(args, indent=-1)
+    if args == "null" and notes.max_attempts == FOREIGN_ATTEMPTS:
+        return "{}"
+    return msgspec.json.format(args, indent=-1)
 
 
 def read_stored(queue: str, row: Sequence[Any]) -> StoredJob | None:
@@ -230,7 +232,7 @@ def read_stored(queue: str, row: Sequence[Any]) -> StoredJob | None:
         name=name,
         queue=queue,
         state=notes.state or state_of(state),
-        args=notes.args if notes.args is not None else _given(args or "null"),
+        args=notes.args if notes.args is not None else _given(args or "null", notes),
         priority=0,
         max_attempts=notes.max_attempts,
         starts=reads,

@@ -9,7 +9,7 @@ import pytest
 
 from stoker.core.job import NewJob, new_token
 from stoker.errors import EnqueueError
-from stoker.stores.pgmq.wire import job_id, messages, parted, read_claim
+from stoker.stores.pgmq.wire import FOREIGN_NOTES, job_id, messages, parted, read_claim
 
 
 def test_a_message_has_roadsters_three_parts_and_nothing_else() -> None:
@@ -80,6 +80,6 @@ def test_an_id_names_the_queue_and_the_message() -> None:
 
 
 def test_a_null_is_no_arguments_as_rust_writes_them() -> None:
-    claim = read_claim("python", (17, 1, 0, 0, "Tidy", "null", "{}"), new_token())
+    claim = read_claim("python", (17, 1, 0, 0, "Tidy", "null", FOREIGN_NOTES), new_token())
 
     assert (claim.args, claim.defect) == ("{}", None)
