@@ -110,8 +110,11 @@ async def _end_delays(session: Session) -> None:
         name = session.topology.rung(rung)
         if name not in session.topology._declared:
             continue
-        while (found := await channel.get(name)) is not None:
+        while (found := await channel.get(name, _known)) is not None:
             method, properties, body = found
             await channel.publish([Message("", method.routing_key, body, properties)])
             channel.ack(method.delivery_tag)
     await channel.close()
+
+
+def _known(_tag: int) -> None: ...

@@ -56,7 +56,7 @@ def messages(store: RabbitStore, queue: str) -> list[tuple[Any, bytes]]:
         link, _ = await session.connect("publishing")
         channel = await link.channel()
         taken: list[tuple[Any, bytes]] = []
-        while (found := await channel.get(queue)) is not None:
+        while (found := await channel.get(queue, _known)) is not None:
             method, properties, body = found
             channel.ack(method.delivery_tag)
             taken.append((properties, body))
@@ -249,7 +249,7 @@ def test_a_deleted_queue_is_declared_again_by_the_next_enqueue_and_consumed_agai
         await channel.call("queue_delete", session.topology.key(Lane("default", "work")))
 
     async def consumed(session: Session) -> bool:
-        return any(lane.consumer for lane in session.deliveries.lanes)
+        return any(lane.consumers for lane in session.deliveries.lanes)
 
     store.run(talk("delete", delete))
     until(lambda: not store.run(talk("look", consumed)), 30, "the broker has cancelled the consumer")
@@ -419,3 +419,6 @@ def test_an_idle_worker_that_polls_once_a_minute_is_woken_by_an_enqueue_elsewher
 
     until(lambda: crew.has_done(2), 30, "it wakes")
     assert time.monotonic() - began < 20
+
+
+def _known(_tag: int) -> None: ...

@@ -79,7 +79,7 @@ class Channel:
         self._batches: set[_Batch] = set()
         self._pending: dict[int, _Batch] = {}
         self._tag = 0
-        self._cancels: dict[str, Callable[[], None]] = {}
+        self._cancels: dict[str, Callable[[str], None]] = {}
         self._returned: list[tuple[str, str | None, str]] = []
         self.ended: Exception | None = None
         """Why it ended, once it has."""
@@ -89,19 +89,13 @@ class Channel:
 
     async def call(self, method: str, /, *args: Any, **words: Any) -> Any:
         """Call a method of pika's channel that the broker answers; LinkLost, Refused."""
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        self._check()
-        self._waiting.add(answer)
-        try:
-            getattr(self._raw, method)(*args, callback=_answering(answer), **words)
-            return await answer
-        except AMQPError as error:
-            raise LinkLost(str(error)) from error
-        finally:
-            self._waiting.discard(answer)
+        return await self._ask(lambda answer: getattr(self._raw, method)(*args, callback=answer, **words))
 
-    async def get(self, queue: str) -> tuple[Any, Any, bytes] | None:
-        """Take one message of a queue, if there is one; LinkLost, Refused."""
+    async def get(self, queue: str, arrived: Callable[[int], None]) -> tuple[Any, Any, bytes] | None:
+        """Take one message of a queue, if there is one; LinkLost, Refused.
+
+        Its tag is told as it arrives: an acknowledgement of all up to a later one must know of it.
+        """
         self._check()
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.add(answer)
@@ -111,9 +105,14 @@ class Channel:
             if not answer.done():
                 answer.set_result(None)
 
+        def take(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
+            arrived(method.delivery_tag)
+            if not answer.done():
+                answer.set_result((method, properties, body))
+
         self._raw.add_callback(none_there, [empty], one_shot=True)
         try:
-            self._raw.basic_get(queue, _taking(answer))
+            self._raw.basic_get(queue, take)
             found: tuple[Any, Any, bytes] | None = await answer
         finally:
             self._waiting.discard(answer)
@@ -156,28 +155,32 @@ class Channel:
         self,
         queue: str,
         delivered: Delivered,
-        cancelled: Callable[[], None],
+        cancelled: Callable[[str], None],
         prefetch: int,
         arguments: dict[str, Any] | None = None,
     ) -> str:
         """Have messages of a queue pushed, at most ``prefetch`` unacknowledged; give the consumer's tag."""
         await self.call("basic_qos", prefetch_count=prefetch)
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.add(answer)
-        try:
-            tag: str = self._raw.basic_consume(queue, delivered, arguments=arguments, callback=_answering(answer))
+        tag = ""
+
+        def begin(answer: Callable[[Any], None]) -> None:
+            nonlocal tag
+            tag = self._raw.basic_consume(queue, delivered, arguments=arguments, callback=answer)
             self._cancels[tag] = cancelled
-            await answer
-        except AMQPError as error:
-            raise LinkLost(str(error)) from error
-        finally:
-            self._waiting.discard(answer)
+
+        await self._ask(begin)
         return tag
 
     async def stop_consuming(self, tag: str) -> None:
-        """Have no more pushed; what was is still ours."""
+        """Have no more pushed; what was is still ours, also what arrives before the broker has heard of it."""
         self._cancels.pop(tag, None)
-        await self.call("basic_cancel", tag)
+
+        def end(answer: Callable[[Any], None]) -> None:
+            self._raw.basic_cancel(tag, callback=answer)
+            # pika would reject what arrives meanwhile, and the broker would count it as delivered in vain.
+            self._raw._cancelled.discard(tag)  # noqa: SLF001 - it has no switch
+
+        await self._ask(end)
 
     async def close(self) -> None:
         """End it; unacknowledged deliveries go back to their queues."""
@@ -188,18 +191,29 @@ class Channel:
     async def open(self) -> None:
         """Bring it into confirm mode."""
         self._raw.add_on_cancel_callback(self._cancelled)
+        await self._ask(lambda answer: self._raw.confirm_delivery(self._confirm, callback=answer))
+
+    async def _ask(self, ask: Callable[[Callable[[Any], None]], object]) -> Any:
+        """Ask something, and give what is answered; LinkLost, Refused."""
+        self._check()
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.add(answer)
-        self._raw.confirm_delivery(self._confirm, callback=_answering(answer))
-        await answer
+        try:
+            ask(_answering(answer))
+            return await answer
+        except AMQPError as error:
+            raise LinkLost(str(error)) from error
+        finally:
+            self._waiting.discard(answer)
 
     def _check(self) -> None:
         if self.ended is not None:
             raise self.ended
 
     def _cancelled(self, frame: Any) -> None:
-        if cancelled := self._cancels.pop(frame.method.consumer_tag, None):
-            cancelled()
+        tag: str = frame.method.consumer_tag
+        if cancelled := self._cancels.pop(tag, None):
+            cancelled(tag)
 
     def _confirm(self, frame: Any) -> None:
         method = frame.method
@@ -355,14 +369,6 @@ def _answering(future: asyncio.Future[Any]) -> Callable[[Any], None]:
             future.set_result(value)
 
     return answer
-
-
-def _taking(future: asyncio.Future[Any]) -> Delivered:
-    def take(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
-        if not future.done():
-            future.set_result((method, properties, body))
-
-    return take
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -15,8 +15,11 @@ from stoker.core.job import JobId, Token
 from stoker.drivers.rabbitmq_link import Channel
 from stoker.stores.rabbitmq.lane import Lane
 
-ENOUGH: Final = 1.25
-"""A window that was full is made larger by a quarter at least: each change costs two round trips."""
+STEPS: Final = 4
+"""A window that was full is made larger by a quarter at least, so that there are few consumers."""
+_ON_ITS_WAY: Final = 0.05
+"""Seconds after an acknowledgement in which the next job arrives, with some to spare."""
+_LOOKS: Final = 10
 LIFE: Final = 1.0
 """Seconds after which a job that nobody claimed goes back: another worker may be free."""
 
@@ -38,10 +41,23 @@ class Delivery:
         self.crashes = 0
 
 
+class Consumer:
+    """One consumer at the broker, or what was fetched without one."""
+
+    __slots__ = ("lane", "open", "window")
+
+    def __init__(self, lane: Consumed, window: int = 0) -> None:
+        self.lane = lane
+        self.open = 0
+        """Deliveries that are not acknowledged, claimed or not."""
+        self.window = window
+        """How many of them the broker allows."""
+
+
 class Consumed:
     """One lane as this process consumes it."""
 
-    __slots__ = ("buffer", "consumer", "key", "lane", "open", "window")
+    __slots__ = ("buffer", "consumers", "fetched", "key", "lane", "open", "pushed")
 
     def __init__(self, lane: Lane, key: str) -> None:
         self.lane = lane
@@ -49,15 +65,22 @@ class Consumed:
         self.buffer: deque[Delivery] = deque()
         self.open = 0
         """Deliveries that are not acknowledged, claimed or not."""
-        self.window = 0
-        """How many of them the broker allows."""
-        self.consumer: str | None = None
+        self.pushed = 0
+        """Deliveries ever."""
+        self.consumers: dict[str, Consumer] = {}
+        """By tag. A window cannot be changed, and a consumer that ended for the sake of a larger one would give back
+        what is on its way, which then looks like a crash: so there is one more for each step."""
+        self.fetched = Consumer(self)
 
-    def wants(self, room: int) -> bool:
-        """Tell whether the broker is to be allowed more, for ``room`` jobs to be pushed."""
-        if self.consumer is None:
-            return True
-        return self.open >= self.window and self.open + room >= ENOUGH * self.window
+    @property
+    def window(self) -> int:
+        """How many unacknowledged deliveries the broker allows to the consumers there are."""
+        return sum(one.window for one in self.consumers.values())
+
+    @property
+    def full(self) -> bool:
+        """Whether the broker pushes no more before something is acknowledged."""
+        return sum(one.open for one in self.consumers.values()) >= self.window
 
     def place(self, delivery: Delivery) -> None:
         """Put a delivery behind those of its priority and above."""
@@ -69,8 +92,9 @@ class Consumed:
     def lost(self) -> None:
         """Begin anew: the channel has ended."""
         self.buffer.clear()
-        self.open = self.window = 0
-        self.consumer = None
+        self.open = 0
+        self.fetched = Consumer(self)
+        self.consumers.clear()
 
 
 class Deliveries:
@@ -79,7 +103,7 @@ class Deliveries:
     def __init__(self, rung: Callable[[str], None]) -> None:
         self._rung = rung
         self._lanes: dict[Lane, Consumed] = {}
-        self._tags: dict[int, Consumed] = {}
+        self._tags: dict[int, Consumer] = {}
         self._subscribing = asyncio.Lock()
         self.held: dict[tuple[JobId, Token], Delivery] = {}
         self.tokens: dict[Token, dict[JobId, None]] = {}
@@ -134,10 +158,13 @@ class Deliveries:
             if not ids:
                 del self.tokens[token]
 
-    def received(self, lane: Consumed, tag: int) -> None:
+    def received(self, consumer: Consumer, tag: int) -> None:
         """Count a delivery."""
+        lane = consumer.lane
+        consumer.open += 1
         lane.open += 1
-        self._tags[tag] = lane
+        lane.pushed += 1
+        self._tags[tag] = consumer
 
     def acknowledge(self, channel: Channel, tags: set[int]) -> None:
         """Acknowledge deliveries, in one word those before which nothing is open."""
@@ -148,40 +175,50 @@ class Deliveries:
             last = tag
         single = sorted(tag for tag in tags if tag > last)
         for tag in tags:
-            if lane := self._tags.pop(tag, None):
-                lane.open -= 1
+            if consumer := self._tags.pop(tag, None):
+                consumer.open -= 1
+                consumer.lane.open -= 1
         if last:
             channel.ack(last, multiple=True)
         for tag in single:
             channel.ack(tag)
 
-    async def widen(self, channel: Channel, lane: Consumed, room: int, deliver: Callable[..., None]) -> None:
+    async def widen(self, channel: Channel, lane: Consumed, room: int, deliver: Callable[[Consumer], Any]) -> None:
         """Have the broker push up to ``room`` more, where it is not already allowed to."""
         async with self._subscribing:
-            if not lane.wants(room):
+            if not lane.full:
                 return
-            await self._stop(channel, lane)
+            consumer = Consumer(lane, max(room, lane.window // STEPS))
 
-            def cancelled() -> None:
+            def cancelled(tag: str) -> None:
                 # The queue was deleted, or its leader moved: the next claim declares and consumes it again.
-                lane.consumer = None
+                lane.consumers.pop(tag, None)
                 self._rung(lane.lane.queue)
 
-            lane.window = lane.open + room
-            lane.consumer = await channel.consume(lane.key, deliver, cancelled, lane.window)
+            tag = await channel.consume(lane.key, deliver(consumer), cancelled, consumer.window)
+            lane.consumers[tag] = consumer
 
     async def stop(self, channel: Channel, lane: Consumed) -> list[Delivery]:
         """Have nothing more pushed of a lane, and give what was pushed and not claimed."""
+        await _come_to_rest(lane)
         async with self._subscribing:
-            await self._stop(channel, lane)
+            while lane.consumers:
+                tag, _ = lane.consumers.popitem()
+                await channel.stop_consuming(tag)
             left = [*lane.buffer]
             lane.buffer.clear()
             return left
 
-    async def _stop(self, channel: Channel, lane: Consumed) -> None:
-        if lane.consumer is not None:
-            tag, lane.consumer = lane.consumer, None
-            await channel.stop_consuming(tag)
+
+async def _come_to_rest(lane: Consumed) -> None:
+    """Let arrive what is on its way: the broker keeps it from a consumer that ends, and counts it as delivered."""
+    for _ in range(_LOOKS):
+        before = lane.pushed
+        if lane.full:
+            return
+        await asyncio.sleep(_ON_ITS_WAY)
+        if lane.pushed == before:
+            return
 
 
 def _age(buffer: deque[Delivery]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
@@ -19,7 +20,7 @@ from stoker.drivers.bell import Bell
 from stoker.drivers.rabbitmq_link import Channel, Link, LinkLost, Message, Refused, Unconfirmed
 from stoker.errors import LeaseExpired, StokerError
 from stoker.stores.rabbitmq import endings, losing, wire
-from stoker.stores.rabbitmq.deliveries import LIFE, Consumed, Deliveries, Delivery
+from stoker.stores.rabbitmq.deliveries import LIFE, Consumed, Consumer, Deliveries, Delivery
 from stoker.stores.rabbitmq.lane import Lane
 from stoker.stores.rabbitmq.sending import onward, send
 from stoker.stores.rabbitmq.topology import Topology
@@ -140,9 +141,9 @@ class Session:
             found = self.deliveries.take(consumed, wanted)
             if wanted > len(found):
                 for lane in consumed:
-                    if lane.wants(wanted - len(found)):
+                    if lane.full:
                         await self.topology.ensure_lanes(link, [lane.lane])
-                        await self.deliveries.widen(channel, lane, wanted - len(found), self._receiver(lane))
+                        await self.deliveries.widen(channel, lane, wanted - len(found), self._receiver)
             taken += found
         self._start_upkeep()
         for delivery in taken:
@@ -209,11 +210,11 @@ class Session:
 
     # -- what is pushed ------------------------------------------------------------------------------------------------
 
-    def _receiver(self, lane: Consumed) -> Any:
-        guests = self._form.has_guests
+    def _receiver(self, consumer: Consumer) -> Any:
+        guests, lane = self._form.has_guests, consumer.lane
 
         def receive(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
-            self.deliveries.received(lane, method.delivery_tag)
+            self.deliveries.received(consumer, method.delivery_tag)
             redelivered: bool = method.redelivered
             properties.message_id = properties.message_id or f"foreign-{token_hex(8)}"
             if guests:
@@ -256,9 +257,9 @@ class Session:
             suspects = lane.lane._replace(suspects=True)
             if suspects not in self._listed:
                 continue
-            while (found := await channel.get(self.topology.key(suspects))) is not None:
+            received = functools.partial(self.deliveries.received, lane.fetched)
+            while (found := await channel.get(self.topology.key(suspects), received)) is not None:
                 method, properties, body = found
-                self.deliveries.received(lane, method.delivery_tag)
                 again: bool = method.redelivered
                 delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time(), redelivered=again)
                 headers = properties.headers or {}
@@ -332,14 +333,14 @@ class Session:
         for lane in [*self.deliveries.lanes]:
             with contextlib.suppress(LinkLost, Refused, StokerError):
                 link, _ = self._links["consuming"]
-                if lane.consumer is not None and not await self.topology.exists(link, lane.lane):
-                    lane.consumer = None
+                if lane.consumers and not await self.topology.exists(link, lane.lane):
+                    lane.consumers.clear()
                     self.topology.forget()
                     self._bell.ring((lane.lane.queue,))
 
     async def _give_back(self, lanes: Any) -> None:
         for lane in [*lanes]:
-            if lane.consumer is None and not lane.buffer:
+            if not lane.consumers and not lane.buffer:
                 continue
             _, channel = self._links["consuming"]
             if left := await self.deliveries.stop(channel, lane):
