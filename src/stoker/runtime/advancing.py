@@ -18,7 +18,8 @@ from stoker.telemetry.events import StoreFailed
 
 T = TypeVar("T")
 Course: TypeAlias = Generator[Command[Any], Any, T]
-SWEEP_INTERVAL: Final = 2.0
+SWEEP_INTERVAL: Final = 5.0
+"""Seconds; a sweep finds only what a worker that was killed, or another's lost race, has left."""
 SWEPT: Final = 100
 TRIES: Final = 20
 """How often a move is made anew because somebody else moved the batch first."""
