@@ -63,6 +63,12 @@ def test_postgres_is_measured_in_schemas_of_its_own(postgres_server: str, postgr
     assert not exists(postgres_server, urlsplit(postgres_url).query.removeprefix("schema="))
 
 
+def test_a_latency_of_postgres_is_held_against_bare_handovers(postgres_url: str) -> None:
+    results = taken("--url", postgres_url, "--n", "5", "--only", "bare,latency")["results"]
+    assert [(result["measure"], result["n"]) for result in results] == [("bare", 5)] * 3 + [("latency", 5)] * 2
+    assert all(result["of_bare"] > 0 for result in results)
+
+
 def test_a_snapshot_is_old_and_a_backlog_waits_while_postgres_is_measured(postgres_url: str) -> None:
     sizes = ("--n", "600", "--backlog", "1500", "--pin-snapshot")
     (drain,) = taken("--url", postgres_url, "--only", "drain", *sizes, *ONE)["results"]

@@ -33,12 +33,17 @@ SHORTEST_REST, LONGEST_REST = 0.15, 0.3
 
 def latencies(plan: Plan, ground: Ground) -> Iterator[Figure | Skipped]:
     """Measure the time from enqueue to handler start while the worker is idle, within and across processes."""
-    pauses = [random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE) for _ in range(min(plan.n, MOST_SAMPLES))]
+    pauses = idle_pauses(plan)
     yield _latency("latency", plan, ground, pauses, across=False)
     if ground.shared:
         yield _latency("latency", plan, ground, pauses, across=True)
     else:
         yield Skipped(measure="latency", note="across processes", reason=ONE_PROCESS)
+
+
+def idle_pauses(plan: Plan) -> list[float]:
+    """Give the seconds before each sample."""
+    return [random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE) for _ in range(min(plan.n, MOST_SAMPLES))]
 
 
 def pair(plan: Plan, ground: Ground) -> Figure:

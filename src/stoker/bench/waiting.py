@@ -19,7 +19,9 @@ from stoker.runtime.process import run
 
 SETTLING: Final = 1.0
 """Seconds after which a worker that started has nothing left to set up."""
-IDLE: Final = 5.0
+WARM: Final = 6.0
+"""Seconds after which an idle worker has asked everything it asks: a server makes plans for what it hears first."""
+IDLE: Final = 10.0
 """Seconds over which the CPU time of an idle worker is taken."""
 
 
@@ -31,7 +33,7 @@ def idle(plan: Plan, ground: Ground) -> Figure:
             meter = _server_meter(ground)
             with Crew(bench.task, 1) as crew:
                 crew.say("go")
-                time.sleep(SETTLING)
+                time.sleep(WARM)
                 crew.say("mark")
                 server = meter(lambda: time.sleep(IDLE))
                 crew.say("mark")
@@ -75,7 +77,7 @@ def _server_meter(ground: Ground) -> Callable[[Callable[[], None]], float | None
 
 
 async def _idle_away(shift: Shift) -> None:
-    await asyncio.sleep(SETTLING)
+    await asyncio.sleep(WARM)
     shift.mark()
     await asyncio.sleep(IDLE)
     shift.mark()

@@ -91,14 +91,14 @@ def _rate(text: str) -> tuple[str, Rated]:
         found = rate_of("--rate", rate)
         return by, Rated(found.starts, micros(found.per))
     except ConfigurationError as error:
-        raise click.BadParameter(str(error), param_hint="--rate") from error
+        raise click.UsageError(str(error)) from error
 
 
 def _timeout(text: str) -> int:
     try:
         return 0 if text == "none" else micros(text, "--timeout")
     except ConfigurationError as error:
-        raise click.BadParameter(str(error), param_hint="--timeout") from error
+        raise click.UsageError(str(error)) from error
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -104,6 +104,8 @@ def add_entry(name: str, application: str | None, store: str | None, **said: Any
     """Add an entry; it stays until it is removed. Workers notice it within ten seconds."""
     from stoker.cli.entries import spec_of
 
+    if not said["cron"] and not said["every"]:
+        raise click.UsageError('say when: --cron "0 3 * * *" or --every 5m')
     invocation = current()
     spec = spec_of(invocation.loaded_or_target(), name, known=invocation.package is not None, **said)
     _entries(application, store).add(name, spec)

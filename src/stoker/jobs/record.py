@@ -52,7 +52,7 @@ class JobRecord(Generic[R_co]):
     queue: str
     state: State
     attempt: int
-    """Failures + crashes + 1: the attempt it is in, or would be in next."""
+    """Failures + crashes + 1: the attempt it is in, or would be in next; of a job that has ended the last it had."""
     max_attempts: int
     starts: int
     failures: int
@@ -101,7 +101,7 @@ class JobRecord(Generic[R_co]):
             name=job.name,
             queue=job.queue,
             state=job.state,
-            attempt=job.failures + job.crashes + 1,
+            attempt=_attempt(job),
             max_attempts=job.max_attempts,
             starts=job.starts,
             failures=job.failures,
@@ -135,6 +135,12 @@ class JobRecord(Generic[R_co]):
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         plain: dict[str, JSON] = msgspec.json.decode(msgspec.json.encode(named, enc_hook=to_carried))
         return plain
+
+
+def _attempt(job: StoredJob) -> int:
+    reached = job.failures + job.crashes + 1
+    # Not each ending counts as a failure, so what has ended is told by how often it began.
+    return min(reached, max(1, job.starts - job.snoozes)) if job.state.final else reached
 
 
 def _read(result: str | None, read: Callable[[str], R_co]) -> R_co | None:

@@ -13,6 +13,7 @@ import pytest
 from stoker.core.job import AttemptFailure, Ending, JobId, State, StoredJob
 from stoker.errors import JobCancelled, JobFailed, ResultUnavailable
 from stoker.jobs.handle import JobHandle
+from stoker.jobs.record import JobRecord
 from tests.unit.jobs.rig import Jobs
 
 NOON = 1_793_707_200_000_000
@@ -119,6 +120,23 @@ async def test_the_record_tells_all_with_aware_times(app: Jobs, handle: JobHandl
     assert (record.parent, record.root, record.origin) == ("3", "1", None)
     assert record.errors[0].at == datetime(2026, 11, 3, 12, tzinfo=UTC)
     assert record.result is None
+
+
+@pytest.mark.parametrize(
+    ("state", "counters", "attempt"),
+    [
+        (State.DISCARDED, {"starts": 3, "failures": 3}, 3),  # exhausted
+        (State.DISCARDED, {"starts": 2, "failures": 1}, 2),  # its handler raised Discard
+        (State.DISCARDED, {"starts": 3, "crashes": 3}, 3),
+        (State.COMPLETED, {"starts": 5, "failures": 2, "snoozes": 2}, 3),
+        (State.CANCELLED, {"starts": 0}, 1),
+        (State.RETRYABLE, {"starts": 3, "failures": 3}, 4),
+    ],
+)
+def test_the_attempt_of_what_has_ended_is_the_last_it_had(state: State, counters: dict[str, int], attempt: int) -> None:
+    nothing = {"starts": 0, "failures": 0, "crashes": 0, "snoozes": 0}
+    job = msgspec.structs.replace(STORED, state=state, **nothing | counters)
+    assert JobRecord.of(job, json.loads).attempt == attempt
 
 
 def test_the_result_of_a_record_is_typed_and_absent_where_it_does_not_fit(app: Jobs, handle: JobHandle[Any]) -> None:

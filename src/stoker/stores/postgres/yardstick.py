@@ -7,6 +7,8 @@ no leases, no names, no receipts. What remains is the price of taking rows off a
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -31,6 +33,13 @@ UPDATE {schema}.bare SET state = 1 WHERE id = ANY (ARRAY(
 _DELETE: Final = "DELETE FROM {schema}.bare WHERE id = ANY (%(ids)s::bigint[])"
 _INSERT: Final = """
 INSERT INTO {schema}.bare (id, args) VALUES (nextval('{schema}.bare_id'), %(args)s::text) RETURNING id"""
+
+
+_HAND_OVER: Final = """
+WITH put AS (INSERT INTO {schema}.bare (id, args) VALUES (nextval('{schema}.bare_id'), '[]') RETURNING id)
+SELECT pg_notify({channel}, '') FROM put"""
+_PATIENCE: Final = 5.0
+"""Seconds after the last row in which its notification arrives."""
 
 
 class BareClaims(NamedTuple):
@@ -74,6 +83,35 @@ def bare_inserts(url: str, n: int, *, payload: int) -> list[float]:
             connection.execute(insert, {"args": args}, binary=True).fetchone()
             calls.append(time.perf_counter() - before)
     return calls
+
+
+def bare_handovers(url: str, pauses: Sequence[float]) -> list[float]:
+    """Insert a row and notify after each pause; gives the seconds after which another connection has claimed it."""
+    side = PostgresSide(url, "the bench's server")
+    channel = f"{side.schema}.bare"
+    with side.connected() as sender, side.connected() as hears, side.connected() as takes:
+        _make(sender, side.schema, 0, 0)
+        hears.execute(SQL("LISTEN {}").format(Identifier(channel)))
+        hand_over = SQL(_HAND_OVER).format(schema=Identifier(side.schema), channel=channel)
+        claim = _text(_CLAIM, side.schema)
+
+        def receive() -> list[float]:
+            arrived: list[float] = []
+            for _ in hears.notifies(timeout=sum(pauses) + _PATIENCE):
+                rows = takes.execute(claim, {"batch": BATCH}, binary=True).fetchall()
+                arrived += [time.perf_counter()] * len(rows)
+                if len(arrived) >= len(pauses):
+                    break
+            return arrived
+
+        with ThreadPoolExecutor(1) as thread:
+            received = thread.submit(receive)
+            sent: list[float] = []
+            for pause in pauses:
+                time.sleep(pause)
+                sent.append(time.perf_counter())
+                sender.execute(hand_over)
+            return [then - before for before, then in zip(sent, received.result(), strict=False)]
 
 
 def _make(connection: psycopg.Connection[Any], schema: str, rows: int, payload: int) -> None:
