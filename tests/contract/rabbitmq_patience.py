@@ -110,11 +110,9 @@ async def _end_delays(session: Session) -> None:
         name = session.topology.rung(rung)
         if name not in session.topology._declared:
             continue
-        while (found := await channel.get(name, _known)) is not None:
-            method, properties, body = found
+        found: list[tuple[Any, Any, bytes]] = []
+        while await channel.get(name, lambda _channel, *message: found.append(message)):  # noqa: B023 - called before the next
+            method, properties, body = found.pop()
             await channel.publish([Message("", method.routing_key, body, properties)])
             channel.ack(method.delivery_tag)
     await channel.close()
-
-
-def _known(_tag: int) -> None: ...

@@ -52,17 +52,20 @@ def claimed(store: PatientStore, **fields: Any) -> Claim:
 def messages(store: RabbitStore, queue: str) -> list[tuple[Any, bytes]]:
     """Take what is in a queue, with properties."""
 
-    async def take(session: Session) -> list[tuple[Any, bytes]]:
+    async def take_all(session: Session) -> list[tuple[Any, bytes]]:
         link, _ = await session.connect("publishing")
         channel = await link.channel()
         taken: list[tuple[Any, bytes]] = []
-        while (found := await channel.get(queue, _known)) is not None:
-            method, properties, body = found
+
+        def take(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
             channel.ack(method.delivery_tag)
             taken.append((properties, body))
+
+        while await channel.get(queue, take):
+            ...
         return taken
 
-    return store.run(talk("take", take))
+    return store.run(talk("take", take_all))
 
 
 def parked(store: RabbitStore) -> list[Any]:
@@ -130,9 +133,11 @@ def test_neighbours_of_a_culprit_are_counted_once_and_run(store: PatientStore) -
 
 
 def test_jobs_that_were_pushed_and_not_claimed_go_back_uncounted(rabbitmq_url: str) -> None:
-    first, second = RabbitStore(rabbitmq_url), PatientStore(rabbitmq_url)
+    first, second = PatientStore(rabbitmq_url), PatientStore(rabbitmq_url)
+    enqueue_one(first)
+    (one,) = claim(first, 3)
+    settle(first, one, State.COMPLETED)
     ids = enqueue(first, job(), job(), job())
-    claim(first, 3)  # what it asks for is pushed a moment later
     until(lambda: first.run(talk("look", pushed)) == 3, 10, "all are pushed")
     first.close()
 
@@ -256,6 +261,53 @@ def test_a_deleted_queue_is_declared_again_by_the_next_enqueue_and_consumed_agai
     enqueued = enqueue_one(store)
 
     assert claimed(store).id == enqueued
+
+
+def test_a_queue_deleted_under_a_consumer_is_declared_again_by_the_consumer(store: PatientStore) -> None:
+    enqueue_one(store, name="other")
+    held = claimed(store, names=["other"])
+    enqueue_one(store)
+    settle(store, claimed(store), State.COMPLETED)
+    elsewhere = RabbitStore(store.url)
+
+    async def delete(session: Session) -> None:
+        link, _ = await session.connect("publishing")
+        channel = await link.channel()
+        await channel.call("queue_delete", session.topology.key(Lane("default", "work")))
+
+    async def consumed(session: Session) -> bool:
+        return any(lane.consumers for lane in session.deliveries.lanes if lane.lane.name == "work")
+
+    elsewhere.run(talk("delete", delete))
+    until(lambda: not store.run(talk("look", consumed)), 30, "the broker has cancelled the consumer")
+    assert claim(store, names=["work"]) == []
+    assert store.run(talk("look", consumed))
+    assert settle(store, held, State.COMPLETED) is Settled.ACCEPTED
+    enqueued = enqueue_one(elsewhere)
+    elsewhere.close()
+
+    assert claimed(store).id == enqueued
+
+
+def test_a_deleted_list_of_lanes_is_followed_anew(store: PatientStore) -> None:
+    enqueue_one(store)
+    settle(store, claimed(store), State.COMPLETED)
+
+    async def delete(session: Session) -> None:
+        link, _ = await session.connect("publishing")
+        channel = await link.channel()
+        await channel.call("queue_delete", session.topology.listing)
+
+    async def follows(session: Session) -> bool:
+        return session._following is not None and session._following.ended is None
+
+    store.run(talk("delete", delete))
+    until(lambda: not store.run(talk("look", follows)), 10, "the end of the list is noticed")
+    elsewhere = RabbitStore(store.url)
+    enqueued = enqueue_one(elsewhere, name="new")
+    elsewhere.close()
+
+    assert claimed(store, names=["new"]).id == enqueued
 
 
 def test_a_restarted_broker_has_all_jobs_and_what_was_claimed_runs_again(own_rabbitmq: RabbitMq) -> None:
@@ -419,6 +471,3 @@ def test_an_idle_worker_that_polls_once_a_minute_is_woken_by_an_enqueue_elsewher
 
     until(lambda: crew.has_done(2), 30, "it wakes")
     assert time.monotonic() - began < 20
-
-
-def _known(_tag: int) -> None: ...

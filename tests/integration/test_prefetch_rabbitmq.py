@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from stoker import Context, Stoker
-from stoker.core.job import Claim, State
+from stoker.core.job import Claim, State, new_token
 from stoker.core.settlement import Settled
 from stoker.drivers.rabbitmq_link import Message, Properties
 from stoker.stores.rabbitmq import RabbitStore
@@ -91,14 +92,35 @@ def test_what_is_fetched_is_known_before_what_is_pushed_after_it(store: RabbitSt
             tags.append(method.delivery_tag)
             channel.ack(method.delivery_tag)
 
+        def fetched(_channel: Any, method: Any, _properties: Any, _body: bytes) -> None:
+            tags.append(method.delivery_tag)
+
         await channel.consume(session.topology.key(Lane("default", "work")), pushed, _nothing, 200)
-        while await channel.get("fetched", tags.append):
+        while await channel.get("fetched", fetched):
             ...
         return tags
 
     tags = store.run(talk("fetch", fetch_between))
     assert len(tags) > 400
     assert tags == sorted(tags)
+
+
+def test_a_claim_that_is_given_up_while_it_asks_for_more_keeps_nothing(store: RabbitStore) -> None:
+    claimed = claim(store, 1)  # makes it consume: more is pushed than this takes
+
+    async def give_up(session: Session) -> list[Claim]:
+        while not any(lane.buffer for lane in session.deliveries.lanes):
+            claimed.extend(await session.claim({"default": 1}, ["work"], new_token()))
+            await asyncio.sleep(0.01)
+        waiting = asyncio.ensure_future(session.claim({"default": 5_000}, ["work"], new_token()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return await session.claim({"default": 1}, ["work"], new_token())
+
+    (one,) = store.run(talk("give up", give_up))
+    assert one.id not in {other.id for other in claimed}
+    assert one.crashes == 0
 
 
 def _nothing(_tag: str) -> None: ...

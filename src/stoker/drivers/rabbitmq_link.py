@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -57,7 +58,11 @@ class Refused(Exception):
 
 
 class Unconfirmed(Exception):
-    """The broker refused to take messages (a full queue, or a fault of its own)."""
+    """The broker refused to take messages (a full queue, or a fault of its own); ``partly`` if it took others."""
+
+    def __init__(self, refused: int, of: int) -> None:
+        super().__init__(f"the broker refused {refused} of {of} messages")
+        self.partly = refused < of
 
 
 class _Batch:
@@ -67,6 +72,9 @@ class _Batch:
         self.left = left
         self.refused = 0
         self.done = done
+
+
+def _ignored(_answer: Any) -> None: ...
 
 
 class Channel:
@@ -80,51 +88,68 @@ class Channel:
         self._pending: dict[int, _Batch] = {}
         self._tag = 0
         self._cancels: dict[str, Callable[[str], None]] = {}
-        self._returned: list[tuple[str, str | None, str]] = []
+        self._returned: Counter[tuple[str, str | None, bytes]] = Counter()
+        self._getting = asyncio.Lock()
         self.ended: Exception | None = None
         """Why it ended, once it has."""
         self.on_end: Callable[[], None] = _nothing
         raw.add_on_close_callback(self._closed)
         raw.add_on_return_callback(self._came_back)
 
+    def check(self) -> None:
+        """Raise why it ended, if it has: LinkLost, Refused."""
+        if self.ended is not None:
+            raise self.ended
+
     async def call(self, method: str, /, *args: Any, **words: Any) -> Any:
         """Call a method of pika's channel that the broker answers; LinkLost, Refused."""
         return await self._ask(lambda answer: getattr(self._raw, method)(*args, callback=answer, **words))
 
-    async def get(self, queue: str, arrived: Callable[[int], None]) -> tuple[Any, Any, bytes] | None:
-        """Take one message of a queue, if there is one; LinkLost, Refused.
+    async def get(self, queue: str, delivered: Delivered) -> bool:
+        """Take one message of a queue, and tell whether there was one; LinkLost, Refused.
 
-        Its tag is told as it arrives: an acknowledgement of all up to a later one must know of it.
+        It is ``delivered`` as it arrives, also to a caller who no longer waits: an acknowledgement of all up to a later
+        one must know of it.
         """
-        self._check()
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.add(answer)
+        await self._getting.acquire()  # one at a time, says pika
+        answer: asyncio.Future[bool] = self._loop.create_future()
         empty = Basic.GetEmpty
 
         def none_there(_frame: Any) -> None:
             if not answer.done():
-                answer.set_result(None)
+                answer.set_result(False)
 
-        def take(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
-            arrived(method.delivery_tag)
+        def take(*message: Any) -> None:
+            delivered(*message)
             if not answer.done():
-                answer.set_result((method, properties, body))
+                answer.set_result(True)
 
-        self._raw.add_callback(none_there, [empty], one_shot=True)
-        try:
-            self._raw.basic_get(queue, take)
-            found: tuple[Any, Any, bytes] | None = await answer
-        finally:
+        def answered(_answer: object) -> None:
+            answer.cancelled() or answer.exception()
             self._waiting.discard(answer)
             self._raw.connection.callbacks.remove(self._raw.channel_number, empty, none_there)
-        return found
+            self._getting.release()
+
+        answer.add_done_callback(answered)
+        self._waiting.add(answer)
+        try:
+            self.check()
+            self._raw.add_callback(none_there, [empty], one_shot=True)
+            self._raw.basic_get(queue, take)
+        except AMQPError as error:
+            answer.cancel()
+            raise LinkLost(str(error)) from error
+        except BaseException:
+            answer.cancel()
+            raise
+        return await asyncio.shield(answer)
 
     async def publish(self, messages: Sequence[Message]) -> list[Message]:
         """Publish, wait until the broker has them all, and give those that no queue took.
 
         LinkLost when the channel ends first, Unconfirmed when the broker refuses one.
         """
-        self._check()
+        self.check()
         batch = _Batch(len(messages), self._loop.create_future())
         self._batches.add(batch)
         try:
@@ -143,7 +168,7 @@ class Channel:
             if batch.done.done():
                 batch.done.exception()  # told to nobody, if the loop above failed first
         if batch.refused:
-            raise Unconfirmed(f"the broker refused {batch.refused} of {len(messages)} messages")
+            raise Unconfirmed(batch.refused, len(messages))
         return self._take_returned(messages) if self._returned else []
 
     def ack(self, tag: int, *, multiple: bool = False) -> None:
@@ -158,15 +183,20 @@ class Channel:
         cancelled: Callable[[str], None],
         prefetch: int,
         arguments: dict[str, Any] | None = None,
+        begun: Callable[[str], None] = _ignored,
     ) -> str:
-        """Have messages of a queue pushed, at most ``prefetch`` unacknowledged; give the consumer's tag."""
-        await self.call("basic_qos", prefetch_count=prefetch)
+        """Have messages of a queue pushed, at most ``prefetch`` unacknowledged; give the consumer's tag.
+
+        ``begun`` hears of the tag at once: whoever gives up waiting for the broker has a consumer all the same.
+        """
         tag = ""
 
         def begin(answer: Callable[[Any], None]) -> None:
             nonlocal tag
+            self._raw.basic_qos(prefetch_count=prefetch, callback=_ignored)
             tag = self._raw.basic_consume(queue, delivered, arguments=arguments, callback=answer)
             self._cancels[tag] = cancelled
+            begun(tag)
 
         await self._ask(begin)
         return tag
@@ -176,6 +206,9 @@ class Channel:
         self._cancels.pop(tag, None)
 
         def end(answer: Callable[[Any], None]) -> None:
+            if tag not in self._raw.consumer_tags:
+                answer(None)  # the broker has ended it, and says no more
+                return
             self._raw.basic_cancel(tag, callback=answer)
             # pika would reject what arrives meanwhile, and the broker would count it as delivered in vain.
             self._raw._cancelled.discard(tag)  # noqa: SLF001 - it has no switch
@@ -184,9 +217,13 @@ class Channel:
 
     async def close(self) -> None:
         """End it; unacknowledged deliveries go back to their queues."""
-        if self.ended is None:
+        self.end()
+        await asyncio.sleep(0)
+
+    def end(self) -> None:
+        """Begin to end it."""
+        if self.ended is None and self._raw.is_open:
             self._raw.close()
-            await asyncio.sleep(0)
 
     async def open(self) -> None:
         """Bring it into confirm mode."""
@@ -195,7 +232,7 @@ class Channel:
 
     async def _ask(self, ask: Callable[[Callable[[Any], None]], object]) -> Any:
         """Ask something, and give what is answered; LinkLost, Refused."""
-        self._check()
+        self.check()
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._waiting.add(answer)
         try:
@@ -205,10 +242,6 @@ class Channel:
             raise LinkLost(str(error)) from error
         finally:
             self._waiting.discard(answer)
-
-    def _check(self) -> None:
-        if self.ended is not None:
-            raise self.ended
 
     def _cancelled(self, frame: Any) -> None:
         tag: str = frame.method.consumer_tag
@@ -220,7 +253,7 @@ class Channel:
         tag: int = method.delivery_tag
         refused = type(method) is Basic.Nack
         if not method.multiple:
-            self._count(self._pending.pop(tag, None), 1, refused=refused)
+            self._count(self._pending.pop(tag, None), refused=refused)
             return
         # Tags rise, and a dictionary keeps their order.
         done = []
@@ -229,24 +262,27 @@ class Channel:
                 break
             done.append(pending)
         for one in done:
-            self._count(self._pending.pop(one), 1, refused=refused)
+            self._count(self._pending.pop(one), refused=refused)
 
-    def _count(self, batch: _Batch | None, count: int, *, refused: bool) -> None:
+    def _count(self, batch: _Batch | None, *, refused: bool) -> None:
         if batch is None:
             return
-        batch.left -= count
+        batch.left -= 1
         batch.refused += refused
         if batch.left == 0 and not batch.done.done():
             batch.done.set_result(None)
 
-    def _came_back(self, _channel: Any, method: Any, properties: Any, _body: bytes) -> None:
-        self._returned.append((method.routing_key, properties.message_id, method.reply_text))
+    def _came_back(self, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self._returned[method.routing_key, properties.message_id, body] += 1
 
     def _take_returned(self, messages: Sequence[Message]) -> list[Message]:
-        known = {(key, id) for key, id, _ in self._returned}
-        ours = [message for message in messages if (message.key, message.properties.message_id) in known]
-        taken = {(message.key, message.properties.message_id) for message in ours}
-        self._returned = [one for one in self._returned if one[:2] not in taken]
+        ours: list[Message] = []
+        for message in messages:
+            sent = (message.key, message.properties.message_id, message.body)
+            if self._returned[sent] > 0:
+                self._returned[sent] -= 1
+                ours.append(message)
+        self._returned = +self._returned
         return ours
 
     def _closed(self, _raw: Any, reason: BaseException) -> None:

@@ -139,8 +139,10 @@ class JobRecord(Generic[R_co]):
 
 def _attempt(job: StoredJob) -> int:
     reached = job.failures + job.crashes + 1
-    # Not each ending counts as a failure, so what has ended is told by how often it began.
-    return min(reached, max(1, job.starts - job.snoozes)) if job.state.final else reached
+    if not job.state.final or job.state is State.COMPLETED:
+        return reached
+    # Not each ending counts as a failure; the last error says which attempt it was, where errors were asked for.
+    return job.errors[-1].attempt if job.errors else min(reached, max(1, job.starts - job.snoozes))
 
 
 def _read(result: str | None, read: Callable[[str], R_co]) -> R_co | None:

@@ -135,8 +135,16 @@ async def test_the_record_tells_all_with_aware_times(app: Jobs, handle: JobHandl
 )
 def test_the_attempt_of_what_has_ended_is_the_last_it_had(state: State, counters: dict[str, int], attempt: int) -> None:
     nothing = {"starts": 0, "failures": 0, "crashes": 0, "snoozes": 0}
-    job = msgspec.structs.replace(STORED, state=state, **nothing | counters)
+    job = msgspec.structs.replace(STORED, state=state, errors=(), **nothing | counters)
     assert JobRecord.of(job, json.loads).attempt == attempt
+
+
+def test_the_last_error_says_which_attempt_was_the_last(app: Jobs) -> None:
+    errors = (AttemptFailure(1, NOON, "OSError", "no route"), AttemptFailure(2, NOON, "OSError", "no route"))
+    given_back = msgspec.structs.replace(
+        STORED, state=State.DISCARDED, starts=3, failures=2, crashes=0, snoozes=0, errors=errors
+    )
+    assert JobRecord.of(given_back, json.loads).attempt == 2
 
 
 def test_the_result_of_a_record_is_typed_and_absent_where_it_does_not_fit(app: Jobs, handle: JobHandle[Any]) -> None:

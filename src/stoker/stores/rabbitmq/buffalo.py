@@ -104,11 +104,11 @@ class BuffaloTopology(Topology):
 
     async def ensure_rungs(self, link: Link, rungs: Iterable[int]) -> None:
         now = time.monotonic()
-        for rung in rungs:
-            if now - self._steps.get(rung, 0.0) > _DECLARED_FOR:
-                self._declared.discard(self.rung(rung))
+        stale = [rung for rung in rungs if now - self._steps.get(rung, 0.0) > _DECLARED_FOR]
+        self._declared.difference_update(map(self.rung, stale))
         await super().ensure_rungs(link, rungs)
-        self._steps.update(dict.fromkeys(rungs, now))
+        # Of these only: what is published keeps no queue, and the broker deletes one with all that waits in it.
+        self._steps.update(dict.fromkeys(stale, now))
 
     def _waiting_on(self, rung: int) -> dict[str, Any]:
         milliseconds = rung // 1000

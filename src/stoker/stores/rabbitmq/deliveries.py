@@ -27,17 +27,14 @@ LIFE: Final = 1.0
 class Delivery:
     """A message in our hands."""
 
-    __slots__ = ("arrived", "body", "crashes", "key", "lane", "name", "properties", "queue", "redelivered", "tag")
+    __slots__ = ("arrived", "body", "crashes", "lane", "properties", "tag")
 
-    def __init__(
-        self, lane: Consumed, tag: int, properties: Any, body: bytes, arrived: float, *, redelivered: bool
-    ) -> None:
+    def __init__(self, lane: Consumed, tag: int, properties: Any, body: bytes, arrived: float) -> None:
         self.lane = lane
         self.tag = tag
         self.properties = properties
         self.body = body
         self.arrived = arrived
-        self.redelivered = redelivered
         self.crashes = 0
 
 
@@ -100,8 +97,10 @@ class Consumed:
 class Deliveries:
     """All that one channel has brought."""
 
-    def __init__(self, rung: Callable[[str], None]) -> None:
+    def __init__(self, rung: Callable[[str], None], gone: Callable[[], None]) -> None:
+        """``rung`` is told in which queue something may be new, ``gone`` that the broker has ended a consumer."""
         self._rung = rung
+        self._gone = gone
         self._lanes: dict[Lane, Consumed] = {}
         self._tags: dict[int, Consumer] = {}
         self._subscribing = asyncio.Lock()
@@ -144,11 +143,15 @@ class Deliveries:
                 full.remove(first)
         return taken
 
-    def hold(self, delivery: Delivery, token: Token) -> None:
-        """Keep a delivery under a token."""
+    def hold(self, delivery: Delivery, token: Token) -> bool:
+        """Keep a delivery under a token, unless that has another of the same job: a copy, which waits for the next."""
         id = JobId(delivery.properties.message_id)
+        if (id, token) in self.held:
+            delivery.lane.buffer.appendleft(delivery)
+            return False
         self.held[id, token] = delivery
         self.tokens.setdefault(token, {})[id] = None
+        return True
 
     def release(self, id: JobId, token: Token) -> None:
         """Forget a delivery that has ended."""
@@ -193,14 +196,16 @@ class Deliveries:
             def cancelled(tag: str) -> None:
                 # The queue was deleted, or its leader moved: the next claim declares and consumes it again.
                 lane.consumers.pop(tag, None)
+                self._gone()
                 self._rung(lane.lane.queue)
 
-            tag = await channel.consume(lane.key, deliver(consumer), cancelled, consumer.window)
-            lane.consumers[tag] = consumer
+            def begun(tag: str) -> None:
+                lane.consumers[tag] = consumer
+
+            await channel.consume(lane.key, deliver(consumer), cancelled, consumer.window, begun=begun)
 
     async def stop(self, channel: Channel, lane: Consumed) -> list[Delivery]:
         """Have nothing more pushed of a lane, and give what was pushed and not claimed."""
-        await _come_to_rest(lane)
         async with self._subscribing:
             while lane.consumers:
                 tag, _ = lane.consumers.popitem()
@@ -210,14 +215,14 @@ class Deliveries:
             return left
 
 
-async def _come_to_rest(lane: Consumed) -> None:
+async def come_to_rest(lanes: Sequence[Consumed]) -> None:
     """Let arrive what is on its way: the broker keeps it from a consumer that ends, and counts it as delivered."""
     for _ in range(_LOOKS):
-        before = lane.pushed
-        if lane.full:
+        before = [lane.pushed for lane in lanes]
+        if all(lane.full for lane in lanes):
             return
         await asyncio.sleep(_ON_ITS_WAY)
-        if lane.pushed == before:
+        if before == [lane.pushed for lane in lanes]:
             return
 
 

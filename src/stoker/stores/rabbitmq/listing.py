@@ -31,8 +31,11 @@ async def add(link: Link, stream: str, lane: Lane, key: str) -> None:
     await channel.close()
 
 
-async def follow(link: Link, stream: str, listed: Callable[[Lane], None]) -> Channel:
-    """Tell of each lane there is, before this returns, and of each new one for as long as the channel lives."""
+async def follow(link: Link, stream: str, listed: Callable[[Lane], None], gone: Callable[[], None]) -> Channel:
+    """Tell of each lane there is, before this returns, and of each new one for as long as the channel lives.
+
+    When the stream is deleted, that is told and the channel ends.
+    """
     channel = await link.channel()
     last = await _last_offset(channel, stream)
     read, heard = -1, asyncio.Event()
@@ -46,7 +49,11 @@ async def follow(link: Link, stream: str, listed: Callable[[Lane], None]) -> Cha
         read = properties.headers[_OFFSET]
         heard.set()
 
-    await channel.consume(stream, hear, _nothing, 1000, {_OFFSET: "first"})
+    def cancelled(_tag: str) -> None:
+        gone()
+        channel.end()
+
+    await channel.consume(stream, hear, cancelled, 1000, {_OFFSET: "first"})
     # The chunk that begins with the last offset may hold more, which comes with it.
     with contextlib.suppress(TimeoutError):
         while True:

@@ -89,7 +89,7 @@ class Running:
                 reason: Exception = error
                 uncertain = uncertain or session.reached
             except Unconfirmed as error:
-                reason = error
+                reason, uncertain = error, uncertain or error.partly
             except TimeoutError as error:
                 reason, uncertain = error, True
             except StoreError as error:

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
 from typing import Any, Final
 
@@ -20,12 +21,13 @@ from stoker.drivers.bell import Bell
 from stoker.drivers.rabbitmq_link import Channel, Link, LinkLost, Message, Refused, Unconfirmed
 from stoker.errors import LeaseExpired, StokerError
 from stoker.stores.rabbitmq import endings, losing, wire
-from stoker.stores.rabbitmq.deliveries import LIFE, Consumed, Consumer, Deliveries, Delivery
+from stoker.stores.rabbitmq.deliveries import LIFE, Consumed, Consumer, Deliveries, Delivery, come_to_rest
 from stoker.stores.rabbitmq.lane import Lane
 from stoker.stores.rabbitmq.sending import onward, send
 from stoker.stores.rabbitmq.topology import Topology
 
 log = logging.getLogger("stoker")
+_NOT_FOUND: Final = 404
 _TICK: Final = 0.5
 _CHECK_EVERY: Final = 10.0
 _SUSPECTS_EVERY: Final = 1.0
@@ -46,13 +48,16 @@ class Session:
         self._asides: asyncio.Task[None] | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self._suspect: Delivery | None = None
+        self._fetched: deque[Delivery] = deque()
+        """Suspects that nobody has claimed yet."""
         self._following: Channel | None = None
         self._listed: dict[Lane, Consumed] = {}
         self.look_for_suspects_at = 0.0
         self._check_again = self._loop.time() + _CHECK_EVERY
         self.topology = topology
         self._form = topology.form
-        self.deliveries = Deliveries(lambda queue: bell.ring((queue,)))
+        self.deliveries = Deliveries(lambda queue: bell.ring((queue,)), topology.forget)
+        self._giving_back = asyncio.Lock()
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
@@ -63,6 +68,8 @@ class Session:
             return found
         async with self._opening:
             found = self._links.get(purpose)
+            if found is not None and isinstance(found[1].ended, Refused) and found[1].ended.code == _NOT_FOUND:
+                self.topology.forget()  # somebody deleted a queue
             if found is None or not found[0].alive:
                 link = await Link.open(self._parameters)
             elif found[1].ended is None:
@@ -87,11 +94,15 @@ class Session:
 
     async def close(self) -> None:
         """Give back what nobody claimed, then end the connections."""
-        if self._upkeep is not None:
-            self._upkeep.cancel()
+        async with self._giving_back:
+            if self._upkeep is not None:
+                self._upkeep.cancel()
         if "consuming" in self._links and self._links["consuming"][1].ended is None:
             try:
-                await asyncio.wait_for(self._give_back(self.deliveries.lanes), 3)
+                async with asyncio.timeout(3):
+                    await self._give_back(self.deliveries.lanes)
+                    fetched = [(one, endings.suspect(self.topology, one, one.crashes)) for one in self._fetched]
+                    await self._move(fetched)
             except (LinkLost, Refused, Unconfirmed, TimeoutError, StokerError) as error:
                 log.warning("rabbitmq: unclaimed jobs go back when the connection ends: %s", error)
         for link, _ in self._links.values():
@@ -102,6 +113,7 @@ class Session:
         losing.say_why(self._links["consuming"][1].ended)
         self.deliveries.lost()
         self._aside.clear()
+        self._fetched.clear()
         self._suspect = None
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
@@ -130,25 +142,31 @@ class Session:
         """Do the same however often."""
         link, channel = await self.connect("consuming")
         await self._follow(link)
-        taken: list[Delivery] = []
+        asked: list[tuple[list[Consumed], int]] = []
         for queue, wanted in demand.items():
             if self._form.every_name:
                 await self._serve(link, queue, names)
             consumed = [lane for name in names if (lane := self._listed.get(Lane(queue, name))) is not None]
-            if wanted > 0 and (suspect := await self._next_suspect(channel, consumed)):
-                taken.append(suspect)
-                wanted -= 1  # noqa: PLW2901 - one of the places is taken
-            found = self.deliveries.take(consumed, wanted)
-            if wanted > len(found):
-                for lane in consumed:
-                    if lane.full:
-                        await self.topology.ensure_lanes(link, [lane.lane])
-                        await self.deliveries.widen(channel, lane, wanted - len(found), self._receiver)
-            taken += found
+            asked.append((consumed, wanted))
+            if wanted > 0:
+                await self._fetch_suspect(channel, consumed)
+            room = wanted - sum(len(lane.buffer) for lane in consumed)
+            for lane in consumed if room > 0 else ():
+                if lane.full:
+                    await self.topology.ensure_lanes(link, [lane.lane])
+                    await self.deliveries.widen(channel, lane, room, self._receiver)
         self._start_upkeep()
-        for delivery in taken:
-            self.deliveries.hold(delivery, token)
-        return [self._claimed(delivery, token) for delivery in taken]
+        # Without a pause from here on: what is taken is held, or the channel ended before and nothing is there.
+        taken = [delivery for consumed, wanted in asked for delivery in self._take(consumed, wanted)]
+        return [self._claimed(delivery, token) for delivery in taken if self.deliveries.hold(delivery, token)]
+
+    def _take(self, lanes: Sequence[Consumed], wanted: int) -> list[Delivery]:
+        if wanted > 0 and self._suspect is None:
+            self._suspect = next((one for one in self._fetched if one.lane in lanes), None)
+            if self._suspect is not None:
+                self._fetched.remove(self._suspect)
+                return [self._suspect, *self.deliveries.take(lanes, wanted - 1)]
+        return self.deliveries.take(lanes, wanted)
 
     def extend(self, tokens: Sequence[Token]) -> frozenset[Token]:
         """Tell which tokens hold nothing any more."""
@@ -160,16 +178,20 @@ class Session:
         answers: dict[JobId, Settled] = {}
         messages: list[Message] = []
         ended: list[tuple[Settlement, Delivery]] = []
-        for ending in settlements:
-            wrong = ending.state is State.RUNNING
-            delivery = None if wrong else self.deliveries.held.pop((ending.id, ending.token), None)
-            if delivery is None:
-                answers.setdefault(ending.id, Settled.LOST)
-                continue
-            answers[ending.id] = Settled.ACCEPTED
-            ended.append((ending, delivery))
-            if message := endings.after(self.topology, delivery, ending, now):
-                messages.append(message)
+        try:
+            for ending in settlements:
+                wrong = ending.state is State.RUNNING
+                delivery = None if wrong else self.deliveries.held.pop((ending.id, ending.token), None)
+                if delivery is None:
+                    answers.setdefault(ending.id, Settled.LOST)
+                    continue
+                answers[ending.id] = Settled.ACCEPTED
+                ended.append((ending, delivery))
+                if message := endings.after(self.topology, delivery, ending, now):
+                    messages.append(message)
+        except BaseException:
+            self._hold_again(ended)
+            raise
         if not ended:
             return answers
         link, channel = await self.connect("consuming")
@@ -180,8 +202,8 @@ class Session:
                 # The deliveries went with the channel: they run again, and some of what was published may be there too.
                 return dict.fromkeys(answers, Settled.LOST)
             except BaseException:
-                for ending, delivery in ended:
-                    self.deliveries.held[ending.id, ending.token] = delivery
+                if channel.ended is None:
+                    self._hold_again(ended)
                 raise
         self.deliveries.acknowledge(channel, {delivery.tag for _, delivery in ended})
         for ending, delivery in ended:
@@ -190,6 +212,10 @@ class Session:
                 self._suspect, self.look_for_suspects_at = None, 0.0
                 self._bell.ring((delivery.lane.lane.queue,))
         return answers
+
+    def _hold_again(self, ended: Sequence[tuple[Settlement, Delivery]]) -> None:
+        for ending, delivery in ended:
+            self.deliveries.held[ending.id, ending.token] = delivery
 
     async def _follow(self, link: Link) -> None:
         """Know all lanes there are, and hear of new ones: a worker consumes none in which nobody ever enqueued."""
@@ -219,7 +245,7 @@ class Session:
             properties.message_id = properties.message_id or f"foreign-{token_hex(8)}"
             if guests:
                 self._form.adopt(properties, self._clock.now())
-            delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time(), redelivered=redelivered)
+            delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time())
             headers = properties.headers
             if redelivered:
                 self._put_aside(delivery, self._accused(delivery))
@@ -249,33 +275,35 @@ class Session:
         error = AttemptFailure(attempt, 0, LeaseExpired.__name__, reason)
         return endings.parked(self.topology, delivery, error, keep, self._clock.now())
 
-    async def _next_suspect(self, channel: Channel, lanes: Sequence[Consumed]) -> Delivery | None:
-        """Take one suspect, if this process has none: when the worker dies, it alone is counted."""
+    async def _fetch_suspect(self, channel: Channel, lanes: Sequence[Consumed]) -> None:
+        """Fetch one suspect, if this process has none: when the worker dies, it alone is counted."""
         if self._suspect is not None or self._loop.time() < self.look_for_suspects_at:
-            return None
+            return
         for lane in lanes:
             suspects = lane.lane._replace(suspects=True)
             if suspects not in self._listed:
                 continue
-            received = functools.partial(self.deliveries.received, lane.fetched)
-            while (found := await channel.get(self.topology.key(suspects), received)) is not None:
-                method, properties, body = found
-                again: bool = method.redelivered
-                delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time(), redelivered=again)
-                headers = properties.headers or {}
-                now = self._clock.now()
-                delivery.crashes = wire.number(headers, wire.CRASHES) + max(
-                    wire.number(headers, wire.DELIVERIES), int(again)
-                )
-                if delivery.crashes >= wire.number(headers, wire.CRASH_LIMIT, 3):
-                    self._put_aside(delivery, self._judged(delivery, delivery.crashes))
-                elif (due := wire.number(headers, wire.DUE)) > now:
-                    self._put_aside(delivery, endings.early_suspect(self.topology, delivery, due, now))
-                else:
-                    self._suspect = delivery
-                    return delivery
-        self.look_for_suspects_at = self._loop.time() + _SUSPECTS_EVERY
-        return None
+            fetched = functools.partial(self._receive_suspect, lane)
+            while not self._fetched:
+                if not await channel.get(self.topology.key(suspects), fetched):
+                    break
+        if not self._fetched:
+            self.look_for_suspects_at = self._loop.time() + _SUSPECTS_EVERY
+
+    def _receive_suspect(self, lane: Consumed, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self.deliveries.received(lane.fetched, method.delivery_tag)
+        delivery = Delivery(lane, method.delivery_tag, properties, body, self._loop.time())
+        headers = properties.headers or {}
+        now = self._clock.now()
+        delivery.crashes = wire.number(headers, wire.CRASHES) + max(
+            wire.number(headers, wire.DELIVERIES), int(method.redelivered)
+        )
+        if delivery.crashes >= wire.number(headers, wire.CRASH_LIMIT, 3):
+            self._put_aside(delivery, self._judged(delivery, delivery.crashes))
+        elif (due := wire.number(headers, wire.DUE)) > now:
+            self._put_aside(delivery, endings.early_suspect(self.topology, delivery, due, now))
+        else:
+            self._fetched.append(delivery)
 
     def _put_aside(self, delivery: Delivery, message: Message) -> None:
         """Send a delivery elsewhere, unclaimed."""
@@ -286,13 +314,15 @@ class Session:
     async def _send_aside(self) -> None:
         while self._aside:
             moved, self._aside = self._aside, []
+            channel = self._links["consuming"][1]
             try:
                 await self._move(moved)
             except (LinkLost, Refused):
-                return
+                continue  # what stands there by now came on another channel
             except (Unconfirmed, StokerError) as error:
                 log.warning("rabbitmq: jobs that are to wait elsewhere stay here for a second: %s", error)
-                self._aside = [*moved, *self._aside]
+                if channel.ended is None:
+                    self._aside = [*moved, *self._aside]
                 await asyncio.sleep(1)
 
     async def _move(self, moved: Sequence[tuple[Delivery, Message]]) -> None:
@@ -321,7 +351,8 @@ class Session:
             await self._see_to_deleted()
             stale = [lane for lane in self.deliveries.lanes if lane.buffer and lane.buffer[0].arrived < oldest]
             try:
-                await self._give_back(stale)
+                async with self._giving_back:
+                    await self._give_back(stale)
             except (LinkLost, Refused, Unconfirmed, StokerError) as error:
                 log.warning("rabbitmq: unclaimed jobs could not be given back: %s", error)
 
@@ -338,13 +369,18 @@ class Session:
                     self.topology.forget()
                     self._bell.ring((lane.lane.queue,))
 
-    async def _give_back(self, lanes: Any) -> None:
-        for lane in [*lanes]:
-            if not lane.consumers and not lane.buffer:
-                continue
+    async def _give_back(self, lanes: Iterable[Consumed]) -> None:
+        lanes = [lane for lane in lanes if lane.consumers or lane.buffer]
+        await come_to_rest(lanes)
+        for lane in lanes:
             _, channel = self._links["consuming"]
             if left := await self.deliveries.stop(channel, lane):
-                await self._move([(delivery, endings.unharmed(delivery)) for delivery in left])
+                try:
+                    await self._move([(delivery, endings.unharmed(delivery)) for delivery in left])
+                except (Unconfirmed, StokerError):
+                    if channel.ended is None:
+                        lane.buffer.extendleft(reversed(left))
+                    raise
 
     def _claimed(self, delivery: Delivery, token: Token) -> Claim:
         lane = delivery.lane.lane

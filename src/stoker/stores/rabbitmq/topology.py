@@ -47,6 +47,7 @@ class Topology:
         self.listing = f"{prefix}:lanes"
         self._declared: set[str] = set()
         self._lock = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._asking: WeakKeyDictionary[Link, Channel] = WeakKeyDictionary()
 
     def key(self, lane: Lane) -> str:
@@ -127,7 +128,7 @@ class Topology:
     async def follow(self, link: Link, listed: Callable[[Lane], None]) -> Channel:
         """Tell of each lane there is, before this returns, and of each new one for as long as the channel lives."""
         await self._ensure_listing(link)
-        return await listing.follow(link, self.listing, listed)
+        return await listing.follow(link, self.listing, listed, self.forget)
 
     async def lanes(self, link: Link) -> list[Lane]:
         """Read the list of lanes."""
@@ -200,14 +201,15 @@ class Topology:
             self._declared.add(name)
 
     async def _declare(self, link: Link, method: str, name: str, /, **words: Any) -> Any:
-        """Ask on a channel of its own: a refusal closes it."""
-        channel = self._asking.get(link)
-        if channel is None or channel.ended is not None:
-            channel = self._asking[link] = await link.channel()
-        try:
-            return await channel.call(method, name, **words)
-        except Refused as refused:
-            raise ConfigurationError(_explained(name, refused)) from refused
+        """Ask on a channel of its own, one thing at a time: a refusal closes it."""
+        async with self._turn:
+            channel = self._asking.get(link)
+            if channel is None or channel.ended is not None:
+                channel = self._asking[link] = await link.channel()
+            try:
+                return await channel.call(method, name, **words)
+            except Refused as refused:
+                raise ConfigurationError(_explained(name, refused)) from refused
 
 
 def split(delay: int) -> int:
