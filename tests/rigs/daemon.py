@@ -159,17 +159,25 @@ class Daemon:
         self._guard = None
 
 
-def free_port() -> int:
-    """Give a port of 127.0.0.1 at which nobody listens, and which no outgoing connection is given."""
+def free_port(beside: int = 0) -> int:
+    """Give a port of 127.0.0.1 at which nobody listens, and which no outgoing connection is given.
+
+    The same is then true of the port that is so many ``beside`` it: a cluster's node talks there.
+    """
     while True:
-        port = random.choice(_PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+        port = random.choice(range(_PORTS.start, _PORTS.stop - beside))
+        if all(map(_is_free, {port, port + beside})):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def unprivileged() -> int | None:

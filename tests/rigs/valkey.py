@@ -23,7 +23,7 @@ class Valkey:
         ``words`` follow on the command line.
         """
         self._folder = Folder("valkey")
-        self.port = free_port()
+        self.port = free_port(beside=10_000 if "cluster_enabled" in settings else 0)
         options = {"bind": "127.0.0.1", "port": str(self.port), "save": '""'}
         options |= {name.replace("_", "-"): value for name, value in settings.items()}
         # A file, because Sentinels and the servers that they rule write down in it what they become.
