@@ -125,7 +125,8 @@ class Channel:
                 answer.set_result(True)
 
         def answered(_answer: object) -> None:
-            answer.cancelled() or answer.exception()
+            if not answer.cancelled():
+                answer.exception()  # else asyncio complains where nobody waits any more
             self._waiting.discard(answer)
             self._raw.connection.callbacks.remove(self._raw.channel_number, empty, none_there)
             self._getting.release()

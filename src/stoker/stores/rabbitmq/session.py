@@ -94,17 +94,15 @@ class Session:
 
     async def close(self) -> None:
         """Give back what nobody claimed, then end the connections."""
-        async with self._giving_back:
-            if self._upkeep is not None:
-                self._upkeep.cancel()
-        if "consuming" in self._links and self._links["consuming"][1].ended is None:
-            try:
-                async with asyncio.timeout(3):
+        try:
+            async with asyncio.timeout(3), self._giving_back:
+                if "consuming" in self._links and self._links["consuming"][1].ended is None:
                     await self._give_back(self.deliveries.lanes)
-                    fetched = [(one, endings.suspect(self.topology, one, one.crashes)) for one in self._fetched]
-                    await self._move(fetched)
-            except (LinkLost, Refused, Unconfirmed, TimeoutError, StokerError) as error:
-                log.warning("rabbitmq: unclaimed jobs go back when the connection ends: %s", error)
+                    await self._move([(one, endings.suspect(self.topology, one, one.crashes)) for one in self._fetched])
+        except (LinkLost, Refused, Unconfirmed, TimeoutError, StokerError) as error:
+            log.warning("rabbitmq: unclaimed jobs go back when the connection ends: %s", error)
+        if self._upkeep is not None:
+            self._upkeep.cancel()
         for link, _ in self._links.values():
             await link.close()
         self._links.clear()
