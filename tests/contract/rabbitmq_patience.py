@@ -111,7 +111,11 @@ async def _end_delays(session: Session) -> None:
         if name not in session.topology._declared:
             continue
         found: list[tuple[Any, Any, bytes]] = []
-        while await channel.get(name, lambda _channel, *message: found.append(message)):  # noqa: B023 - called before the next
+
+        def take(_channel: Any, *message: Any, found: list[Any] = found) -> None:
+            found.append(message)
+
+        while await channel.get(name, take, lambda: True):
             method, properties, body = found.pop()
             await channel.publish([Message("", method.routing_key, body, properties)])
             channel.ack(method.delivery_tag)

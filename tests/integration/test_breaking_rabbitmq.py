@@ -61,7 +61,7 @@ def messages(store: RabbitStore, queue: str) -> list[tuple[Any, bytes]]:
             channel.ack(method.delivery_tag)
             taken.append((properties, body))
 
-        while await channel.get(queue, take):
+        while await channel.get(queue, take, lambda: True):
             ...
         return taken
 
@@ -286,6 +286,23 @@ def test_a_queue_deleted_under_a_consumer_is_declared_again_by_the_consumer(stor
     enqueued = enqueue_one(elsewhere)
     elsewhere.close()
 
+    assert claimed(store).id == enqueued
+
+
+def test_a_deleted_queue_of_suspects_keeps_no_claim_from_the_others(store: PatientStore) -> None:
+    enqueue_one(store)
+    claimed(store)
+    broken_channel(store)
+    suspect = claimed(store)
+    assert settle(store, suspect, State.COMPLETED) is Settled.ACCEPTED
+
+    async def delete(session: Session) -> None:
+        link, _ = await session.connect("publishing")
+        channel = await link.channel()
+        await channel.call("queue_delete", session.topology.key(Lane("default", "work", suspects=True)))
+
+    store.run(talk("delete", delete))
+    enqueued = enqueue_one(store)
     assert claimed(store).id == enqueued
 
 

@@ -96,7 +96,7 @@ def test_what_is_fetched_is_known_before_what_is_pushed_after_it(store: RabbitSt
             tags.append(method.delivery_tag)
 
         await channel.consume(session.topology.key(Lane("default", "work")), pushed, _nothing, 200)
-        while await channel.get("fetched", fetched):
+        while await channel.get("fetched", fetched, lambda: True):
             ...
         return tags
 

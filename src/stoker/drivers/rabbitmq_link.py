@@ -105,13 +105,16 @@ class Channel:
         """Call a method of pika's channel that the broker answers; LinkLost, Refused."""
         return await self._ask(lambda answer: getattr(self._raw, method)(*args, callback=answer, **words))
 
-    async def get(self, queue: str, delivered: Delivered) -> bool:
-        """Take one message of a queue, and tell whether there was one; LinkLost, Refused.
+    async def get(self, queue: str, delivered: Delivered, wanted: Callable[[], bool]) -> bool:
+        """Take one message of a queue, if it is still ``wanted`` when others have theirs; tell whether there was one.
 
         It is ``delivered`` as it arrives, also to a caller who no longer waits: an acknowledgement of all up to a later
-        one must know of it.
+        one must know of it. LinkLost, Refused.
         """
         await self._getting.acquire()  # one at a time, says pika
+        if not wanted():
+            self._getting.release()
+            return False
         answer: asyncio.Future[bool] = self._loop.create_future()
         empty = Basic.GetEmpty
 

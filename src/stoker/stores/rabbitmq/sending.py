@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from stoker.drivers.rabbitmq_link import Channel, Link, Message, Properties
+from stoker.drivers.rabbitmq_link import Channel, Link, Message, Properties, Unconfirmed
 from stoker.errors import StoreError
 from stoker.stores.rabbitmq.lane import Lane
 from stoker.stores.rabbitmq.topology import DELAY, Topology
@@ -18,11 +18,16 @@ async def send(
 
     StoreError when one belongs to no queue although everything was declared anew; LinkLost, Unconfirmed.
     """
-    lanes = list(lanes)
+    lanes, whole = list(lanes), len(messages)
     for _ in range(2):
         await topology.ensure_lanes(link, lanes)
         await topology.ensure_rungs(link, topology.rungs_of(messages))
-        if not (messages := await channel.publish(messages)):
+        try:
+            messages = await channel.publish(messages)
+        except Unconfirmed as error:
+            error.partly = error.partly or len(messages) < whole
+            raise
+        if not messages:
             return
         topology.forget()  # somebody deleted a queue
     raise StoreError(f"no queue takes {messages[0].key!r}: the broker returned {len(messages)} messages")

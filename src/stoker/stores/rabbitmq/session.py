@@ -147,8 +147,10 @@ class Session:
             consumed = [lane for name in names if (lane := self._listed.get(Lane(queue, name))) is not None]
             asked.append((consumed, wanted))
             if wanted > 0:
-                await self._fetch_suspect(channel, consumed)
-            room = wanted - sum(len(lane.buffer) for lane in consumed)
+                await self._fetch_suspect(link, channel, consumed)
+            room = (
+                wanted - sum(len(lane.buffer) for lane in consumed) - any(one.lane in consumed for one in self._fetched)
+            )
             for lane in consumed if room > 0 else ():
                 if lane.full:
                     await self.topology.ensure_lanes(link, [lane.lane])
@@ -196,12 +198,12 @@ class Session:
         if messages:
             try:
                 await send(link, channel, self.topology, messages, _lanes_of(ended))
-            except (LinkLost, Refused):
-                # The deliveries went with the channel: they run again, and some of what was published may be there too.
-                return dict.fromkeys(answers, Settled.LOST)
-            except BaseException:
+            except BaseException as error:
                 if channel.ended is None:
                     self._hold_again(ended)
+                elif isinstance(error, (LinkLost, Refused)):
+                    # The deliveries went with the channel: they run again, and some of what was published may be there.
+                    return dict.fromkeys(answers, Settled.LOST)
                 raise
         self.deliveries.acknowledge(channel, {delivery.tag for _, delivery in ended})
         for ending, delivery in ended:
@@ -273,20 +275,23 @@ class Session:
         error = AttemptFailure(attempt, 0, LeaseExpired.__name__, reason)
         return endings.parked(self.topology, delivery, error, keep, self._clock.now())
 
-    async def _fetch_suspect(self, channel: Channel, lanes: Sequence[Consumed]) -> None:
+    async def _fetch_suspect(self, link: Link, channel: Channel, lanes: Sequence[Consumed]) -> None:
         """Fetch one suspect, if this process has none: when the worker dies, it alone is counted."""
-        if self._suspect is not None or self._loop.time() < self.look_for_suspects_at:
+        if not self._wants_suspect() or self._loop.time() < self.look_for_suspects_at:
             return
         for lane in lanes:
             suspects = lane.lane._replace(suspects=True)
             if suspects not in self._listed:
                 continue
-            fetched = functools.partial(self._receive_suspect, lane)
-            while not self._fetched:
-                if not await channel.get(self.topology.key(suspects), fetched):
-                    break
+            await self.topology.ensure_lanes(link, [suspects])
+            key, fetched = self.topology.key(suspects), functools.partial(self._receive_suspect, lane)
+            while await channel.get(key, fetched, self._wants_suspect):
+                pass
         if not self._fetched:
             self.look_for_suspects_at = self._loop.time() + _SUSPECTS_EVERY
+
+    def _wants_suspect(self) -> bool:
+        return self._suspect is None and not self._fetched
 
     def _receive_suspect(self, lane: Consumed, _channel: Any, method: Any, properties: Any, body: bytes) -> None:
         self.deliveries.received(lane.fetched, method.delivery_tag)
@@ -315,12 +320,11 @@ class Session:
             channel = self._links["consuming"][1]
             try:
                 await self._move(moved)
-            except (LinkLost, Refused):
-                continue  # what stands there by now came on another channel
-            except (Unconfirmed, StokerError) as error:
+            except (LinkLost, Refused, Unconfirmed, StokerError) as error:
+                if channel.ended is not None:
+                    continue  # what stands there by now came on another
                 log.warning("rabbitmq: jobs that are to wait elsewhere stay here for a second: %s", error)
-                if channel.ended is None:
-                    self._aside = [*moved, *self._aside]
+                self._aside = [*moved, *self._aside]
                 await asyncio.sleep(1)
 
     async def _move(self, moved: Sequence[tuple[Delivery, Message]]) -> None:
@@ -346,6 +350,9 @@ class Session:
             if self._suspect is None and self._loop.time() >= self.look_for_suspects_at:
                 self._bell.ring({lane.queue for lane in self._listed if lane.suspects})
             oldest = self._loop.time() - LIFE
+            for fetched in [one for one in self._fetched if one.arrived < oldest]:
+                self._fetched.remove(fetched)
+                self._put_aside(fetched, endings.suspect(self.topology, fetched, fetched.crashes))
             await self._see_to_deleted()
             stale = [lane for lane in self.deliveries.lanes if lane.buffer and lane.buffer[0].arrived < oldest]
             try:
@@ -375,7 +382,7 @@ class Session:
             if left := await self.deliveries.stop(channel, lane):
                 try:
                     await self._move([(delivery, endings.unharmed(delivery)) for delivery in left])
-                except (Unconfirmed, StokerError):
+                except BaseException:
                     if channel.ended is None:
                         lane.buffer.extendleft(reversed(left))
                     raise

@@ -47,7 +47,7 @@ class Topology:
         self.listing = f"{prefix}:lanes"
         self._declared: set[str] = set()
         self._lock = asyncio.Lock()
-        self._turn = asyncio.Lock()
+        self._turns: WeakKeyDictionary[Link, asyncio.Lock] = WeakKeyDictionary()
         self._asking: WeakKeyDictionary[Link, Channel] = WeakKeyDictionary()
 
     def key(self, lane: Lane) -> str:
@@ -202,7 +202,7 @@ class Topology:
 
     async def _declare(self, link: Link, method: str, name: str, /, **words: Any) -> Any:
         """Ask on a channel of its own, one thing at a time: a refusal closes it."""
-        async with self._turn:
+        async with self._turns.setdefault(link, asyncio.Lock()):
             channel = self._asking.get(link)
             if channel is None or channel.ended is not None:
                 channel = self._asking[link] = await link.channel()
@@ -210,6 +210,11 @@ class Topology:
                 return await channel.call(method, name, **words)
             except Refused as refused:
                 raise ConfigurationError(_explained(name, refused)) from refused
+            except asyncio.CancelledError:
+                # The answer may be a refusal, which is not the next question's.
+                self._asking.pop(link, None)
+                channel.end()
+                raise
 
 
 def split(delay: int) -> int:
