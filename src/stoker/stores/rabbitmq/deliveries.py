@@ -17,9 +17,9 @@ from stoker.stores.rabbitmq.lane import Lane
 
 STEPS: Final = 4
 """A window that was full is made larger by a quarter at least, so that there are few consumers."""
-_ON_ITS_WAY: Final = 0.05
-"""Seconds after an acknowledgement in which the next job arrives, with some to spare."""
-_LOOKS: Final = 10
+_ON_ITS_WAY: Final = 0.2
+"""Seconds after an acknowledgement in which the next job arrives, also from a busy broker."""
+_LOOKS: Final = 5
 LIFE: Final = 1.0
 """Seconds after which a job that nobody claimed goes back: another worker may be free."""
 
