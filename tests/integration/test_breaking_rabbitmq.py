@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from stoker.stores.rabbitmq import RabbitStore
 from stoker.stores.rabbitmq.commands import talk
 from stoker.stores.rabbitmq.lane import Lane
 from stoker.stores.rabbitmq.session import Session
+from stoker.stores.rabbitmq.topology import Topology
 from stoker.testing.contract.base import claim, enqueue, enqueue_one, failure, job, settle
 from tests.contract.rabbitmq_patience import PatientStore
 from tests.rigs.processes import Processes, processes, until
@@ -66,6 +67,21 @@ def messages(store: RabbitStore, queue: str) -> list[tuple[Any, bytes]]:
         return taken
 
     return store.run(talk("take", take_all))
+
+
+def delete(store: RabbitStore, name: Callable[[Topology], str]) -> None:
+    """Delete a queue, as an operator does."""
+
+    async def delete_it(session: Session) -> None:
+        link, _ = await session.connect("publishing")
+        channel = await link.channel()
+        await channel.call("queue_delete", name(session.topology))
+
+    store.run(talk("delete", delete_it))
+
+
+def work_queue(topology: Topology) -> str:
+    return topology.key(Lane("default", "work"))
 
 
 def parked(store: RabbitStore) -> list[Any]:
@@ -248,15 +264,10 @@ def test_a_deleted_queue_is_declared_again_by_the_next_enqueue_and_consumed_agai
     enqueue_one(store)
     settle(store, claimed(store), State.COMPLETED)
 
-    async def delete(session: Session) -> None:
-        link, _ = await session.connect("publishing")
-        channel = await link.channel()
-        await channel.call("queue_delete", session.topology.key(Lane("default", "work")))
-
     async def consumed(session: Session) -> bool:
         return any(lane.consumers for lane in session.deliveries.lanes)
 
-    store.run(talk("delete", delete))
+    delete(store, work_queue)
     until(lambda: not store.run(talk("look", consumed)), 30, "the broker has cancelled the consumer")
     enqueued = enqueue_one(store)
 
@@ -270,15 +281,10 @@ def test_a_queue_deleted_under_a_consumer_is_declared_again_by_the_consumer(stor
     settle(store, claimed(store), State.COMPLETED)
     elsewhere = RabbitStore(store.url)
 
-    async def delete(session: Session) -> None:
-        link, _ = await session.connect("publishing")
-        channel = await link.channel()
-        await channel.call("queue_delete", session.topology.key(Lane("default", "work")))
-
     async def consumed(session: Session) -> bool:
         return any(lane.consumers for lane in session.deliveries.lanes if lane.lane.name == "work")
 
-    elsewhere.run(talk("delete", delete))
+    delete(elsewhere, work_queue)
     until(lambda: not store.run(talk("look", consumed)), 30, "the broker has cancelled the consumer")
     assert claim(store, names=["work"]) == []
     assert store.run(talk("look", consumed))
@@ -296,12 +302,7 @@ def test_a_deleted_queue_of_suspects_keeps_no_claim_from_the_others(store: Patie
     suspect = claimed(store)
     assert settle(store, suspect, State.COMPLETED) is Settled.ACCEPTED
 
-    async def delete(session: Session) -> None:
-        link, _ = await session.connect("publishing")
-        channel = await link.channel()
-        await channel.call("queue_delete", session.topology.key(Lane("default", "work", suspects=True)))
-
-    store.run(talk("delete", delete))
+    delete(store, lambda topology: topology.key(Lane("default", "work", suspects=True)))
     enqueued = enqueue_one(store)
     assert claimed(store).id == enqueued
 
@@ -310,15 +311,10 @@ def test_a_deleted_list_of_lanes_is_followed_anew(store: PatientStore) -> None:
     enqueue_one(store)
     settle(store, claimed(store), State.COMPLETED)
 
-    async def delete(session: Session) -> None:
-        link, _ = await session.connect("publishing")
-        channel = await link.channel()
-        await channel.call("queue_delete", session.topology.listing)
-
     async def follows(session: Session) -> bool:
         return session._following is not None and session._following.ended is None
 
-    store.run(talk("delete", delete))
+    delete(store, lambda topology: topology.listing)
     until(lambda: not store.run(talk("look", follows)), 10, "the end of the list is noticed")
     elsewhere = RabbitStore(store.url)
     enqueued = enqueue_one(elsewhere, name="new")
